@@ -1,0 +1,28 @@
+"""The contract of all writers."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self
+
+from rtfocus.frame import Frame
+
+
+class Writer(Protocol):
+    """A sink of frames. Nothing appears under the output's final name before `close`.
+
+    As a context manager it closes on a clean exit, and on an exception calls `discard`. `InputCutShort` and
+    KeyboardInterrupt count as a clean exit: what was written so far is finalised and plays.
+    """
+
+    def write(self, frame: Frame) -> None:
+        """Add one frame; `OutputError` if that fails."""
+
+    def close(self) -> None:
+        """Finish the output and give it its final name; safe to call twice."""
+
+    def discard(self) -> None:
+        """Remove what was written so far; safe to call twice and after `close`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None: ...
