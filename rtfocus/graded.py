@@ -1,0 +1,3 @@
+"""x"""
+class GradedRenderer:
+    def __init__(self,m): pass

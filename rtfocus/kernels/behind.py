@@ -1,0 +1,96 @@
+"""CPU kernels that guess what lies behind a blurred foreground."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from rtfocus.kernels.layers import NOTHING
+from rtfocus.layers import LOOKUP_STEP
+
+_jit = njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})
+
+_SAME = np.float32(1)
+_NEED = np.float32(0.2)
+
+
+@_jit
+def reduce_far(colour, radius, small_colour, small_radius, first, last):  # type: ignore[no-untyped-def]
+    """Halve a picture keeping of every 2 x 2 pixels the farthest ones, rows first..last of the result.
+
+    Args:
+        colour: (3, h, w) float32.
+        radius: (h, w) float32, signed; smaller is farther.
+        small_colour, small_radius: the result, (h + 1) // 2 by (w + 1) // 2.
+    """
+    height, width = radius.shape
+    zero, one = np.float32(0), np.float32(1)
+    for y in range(first, last):
+        ya, yb = 2 * y, min(2 * y + 1, height - 1)
+        for x in range(small_radius.shape[1]):
+            xa, xb = 2 * x, min(2 * x + 1, width - 1)
+            r0, r1, r2, r3 = radius[ya, xa], radius[ya, xb], radius[yb, xa], radius[yb, xb]
+            far = min(min(r0, r1), min(r2, r3)) + _SAME
+            w0, w1 = min(max(far - r0, zero), one), min(max(far - r1, zero), one)
+            w2, w3 = min(max(far - r2, zero), one), min(max(far - r3, zero), one)
+            scale = one / (w0 + w1 + w2 + w3)
+            small_radius[y, x] = (w0 * r0 + w1 * r1 + w2 * r2 + w3 * r3) * scale
+            for c in range(3):
+                small_colour[c, y, x] = scale * (
+                    w0 * colour[c, ya, xa]
+                    + w1 * colour[c, ya, xb]
+                    + w2 * colour[c, yb, xa]
+                    + w3 * colour[c, yb, xb]
+                )
+
+
+@_jit
+def look_behind(colour, level, scale, radius, step, lookup, limit, layer, behind, behind_layer, first, last):  # type: ignore[no-untyped-def]
+    """Give blurred foreground pixels of rows first..last what one level of the pyramid shows behind them.
+
+    Pixels that have something behind them already keep it, so levels are visited from fine to coarse.
+
+    Args:
+        colour, level: linear colour (3, h', w') and radius (h', w') of the level.
+        scale: size of the level over the picture's, a power of 1/2.
+        radius: (h, w) float32 of the picture.
+        step: (absolute, relative): how much farther counts as behind, in pixels of radius.
+        lookup, limit: from radius to layer, see `rtfocus.layers.LayerPlan`.
+        layer: (h, w) uint8 of the picture.
+        behind, behind_layer: the result, (3, h, w) float32 and (h, w) uint8, `NOTHING` where unknown.
+    """
+    sharp = lookup[lookup.size // 2]
+    half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
+    for y in range(first, last):
+        fy = max((y + half) * scale - half, zero)
+        ya = int(fy)
+        yb = min(ya + 1, level.shape[0] - 1)
+        ty = fy - ya
+        for x in range(radius.shape[1]):
+            if layer[y, x] <= sharp or behind_layer[y, x] != NOTHING:
+                continue
+            bound = radius[y, x] - max(step[0], step[1] * radius[y, x])
+            fx = max((x + half) * scale - half, zero)
+            xa = int(fx)
+            xb = min(xa + 1, level.shape[1] - 1)
+            tx = fx - xa
+            r0, r1, r2, r3 = level[ya, xa], level[ya, xb], level[yb, xa], level[yb, xb]
+            w0 = (one - ty) * (one - tx) if r0 < bound else zero
+            w1 = (one - ty) * tx if r1 < bound else zero
+            w2 = ty * (one - tx) if r2 < bound else zero
+            w3 = ty * tx if r3 < bound else zero
+            weight = w0 + w1 + w2 + w3
+            if weight <= _NEED:
+                continue
+            far = (w0 * r0 + w1 * r1 + w2 * r2 + w3 * r3) / weight
+            index = int(min(max((far + limit) / LOOKUP_STEP, 0.0), lookup.size - 1.0))
+            if lookup[index] >= layer[y, x]:
+                continue
+            behind_layer[y, x] = lookup[index]
+            for c in range(3):
+                behind[c, y, x] = (
+                    w0 * colour[c, ya, xa]
+                    + w1 * colour[c, ya, xb]
+                    + w2 * colour[c, yb, xa]
+                    + w3 * colour[c, yb, xb]
+                ) / weight

@@ -1,0 +1,162 @@
+"""Blur a picture by its depth."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from rtfocus.aperture import Aperture
+from rtfocus.bands import Bands
+from rtfocus.frame import Disparity, Image, Map
+from rtfocus.graded import GradedRenderer
+from rtfocus.highlights import restore_highlights
+from rtfocus.kernels import behind as behind_kernels
+from rtfocus.kernels import layers as kernels
+from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
+from rtfocus.lens import Lens
+
+TIERS = {
+    "high": Tier(growth=0.18, half_from=12.0),
+    "fast": Tier(growth=0.30, half_from=3.0),
+}
+
+_BEHIND_STEP = (1.0, 0.25)
+"""What is farther by more than this counts as behind: pixels of radius, and the share of the own radius."""
+
+
+class Renderer(Protocol):
+    """Makes the refocused picture."""
+
+    def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
+        """The picture with its plane of focus at the normalised disparity `focus`."""
+
+    def close(self) -> None:
+        """End the renderer's threads; safe to call twice."""
+
+
+class LensRenderer:
+    """A thin lens, as layers of disparity blurred by the aperture and composited far to near in linear light.
+
+    1. Highlights that were clipped get an estimate of their light back.
+    2. Every pixel goes to the layer of its circle of confusion (`rtfocus.layers`).
+    3. Behind a blurred foreground a second layer number and colour are guessed from its surroundings, so that
+       what shows through its soft edge is background and not a sharp copy of the foreground.
+    4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what lies behind.
+
+    Pixels whose radius is below 0.5 px, and that no blurred nearer layer covers, keep their bytes.
+
+    Not safe for use from several threads at once: it keeps its working memory from picture to picture.
+    """
+
+    def __init__(
+        self, tier: Tier, aperture: Aperture, *, highlights: float = 1.0, threads: int = 1
+    ) -> None:
+        """Args: tier: see TIERS. highlights: share of the lost light given back, 0 for none."""
+        self._tier = tier
+        self._aperture = aperture
+        self._highlights = highlights
+        self._bands = Bands(threads)
+        self._decode, self._encode = kernels.srgb_tables()
+        self._size: tuple[int, int] | None = None
+
+    def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
+        """See `Renderer.render`."""
+        return self.blur(image, lens.radius(disparity, focus))
+
+    def blur(self, image: Image, radius: Map) -> Image:
+        """Blur every pixel by its signed radius in pixels, > 0 in front of the plane of focus."""
+        height, width = radius.shape
+        self._allocate(height, width)
+        reach = float(max(radius.max(), -radius.min()))
+        plan = plan_layers(reach, self._tier, self._aperture)
+        tile_rows = self._mask.shape[0]
+
+        self._bands.run(height, kernels.linearise, image, self._decode, self._linear)
+        restore_highlights(image, self._linear, self._highlights)
+        self._bands.run(height, kernels.classify, radius, plan.lookup, plan.limit, self._layer)
+        self._bands.run(tile_rows, kernels.collect, self._layer, self._mask)
+        self._find_behind(radius, plan)
+        self._bands.run(tile_rows, kernels.collect, self._behind_layer, self._back_mask)
+        spread = np.where(plan.radius == 0, 0, (plan.reach + 2) * plan.scale)
+        seen, back_seen = np.empty_like(self._mask), np.empty_like(self._mask)
+        kernels.spread(self._mask | self._back_mask, spread, seen)
+        kernels.spread(self._back_mask, spread, back_seen)
+
+        out = np.empty_like(image)
+        self._bands.run(
+            tile_rows,
+            kernels.render_tiles,
+            image,
+            (self._linear, self._layer),
+            (self._behind, self._behind_layer),
+            seen,
+            back_seen,
+            len(plan.radius) // 2,
+            (plan.scale, plan.reach, plan.first, plan.norm),
+            (plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part),
+            self._encode,
+            out,
+        )
+        return out
+
+    def close(self) -> None:
+        """See `Renderer.close`."""
+        self._bands.close()
+
+    def _find_behind(self, radius: Map, plan: LayerPlan) -> None:
+        """Fill in what lies behind the blurred foreground, from finest to coarsest surroundings."""
+        self._behind_layer.fill(kernels.NOTHING)
+        nearest = float(radius.max())
+        if nearest < SHARP:
+            return
+        colour, level, scale = self._linear, radius, 1.0
+        while min(level.shape) > 1 and 1 / scale < 2 * (2 * nearest + 2):
+            height, width = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
+            small_colour = np.empty((3, height, width), np.float32)
+            small_level = np.empty((height, width), np.float32)
+            self._bands.run(
+                height, behind_kernels.reduce_far, colour, level, small_colour, small_level
+            )
+            colour, level, scale = small_colour, small_level, scale / 2
+            self._bands.run(
+                radius.shape[0],
+                behind_kernels.look_behind,
+                colour,
+                level,
+                np.float32(scale),
+                radius,
+                _BEHIND_STEP,
+                plan.lookup,
+                plan.limit,
+                self._layer,
+                self._behind,
+                self._behind_layer,
+            )
+
+    def _allocate(self, height: int, width: int) -> None:
+        """Working memory for pictures of this size, kept from one to the next."""
+        if self._size == (height, width):
+            return
+        self._size = (height, width)
+        self._linear = np.empty((3, height, width), np.float32)
+        self._layer = np.empty((height, width), np.uint8)
+        self._behind = np.empty((3, height, width), np.float32)
+        self._behind_layer = np.empty((height, width), np.uint8)
+        tiles = (-(-height // kernels.TILE_HEIGHT), -(-width // kernels.TILE_WIDTH))
+        self._mask = np.empty(tiles, np.uint64)
+        self._back_mask = np.empty(tiles, np.uint64)
+
+
+def make_renderer(
+    method: str,
+    quality: str,
+    *,
+    aperture: Aperture,
+    highlights: float = 1.0,
+    threads: int = 1,
+) -> Renderer:
+    """The renderer for a method (lens, gaussian, average, median, bilateral) and tier (high, fast)."""
+    if method == "lens":
+        return LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
+    return GradedRenderer(method)
