@@ -1,8 +1,9 @@
 """The shape of the aperture, as the blur kernel of one layer.
 
-Every convex shape is a set of column spans: column dx of the kernel covers dy from `top` to `bottom`. The
-blur sums a column with two reads of a running sum along y, so a disc of radius r costs about 2r + 1 columns
-and not pi r^2 taps, and round and bladed apertures take the same path.
+Every convex shape is a set of column spans: column dx of the kernel covers dy from `top` to
+    `bottom`. The
+blur sums a column with two reads of a running sum along y, so a disc of radius r costs about 2r + 1
+columns and not pi r^2 taps, and round and bladed apertures take the same path.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Aperture:
     def spans(self, radius: float) -> Spans:
         """The kernel of a circle of confusion of this radius in pixels.
 
-        A polygon has the area of the disc it stands for, so that closing the blades' corners changes the
-        shape of the blur but not its amount.
+        A polygon has the area of the disc it stands for, so that closing the blades' corners
+        changes the shape of the blur but not its amount.
         """
         edges = self._outline(radius)
         reach = max(0, math.ceil(np.abs(edges[:, 0]).max() - 0.5))
@@ -85,7 +86,7 @@ class Aperture:
 def _chord(
     corners: NDArray[np.float64], x: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest y of a convex polygon along vertical lines; both 0 where a line misses it."""
+    """Lowest and highest y of a convex polygon along vertical lines; both 0 outside it."""
     top = np.full(x.shape, np.inf)
     bottom = np.full(x.shape, -np.inf)
     for (xa, ya), (xb, yb) in zip(corners, np.roll(corners, -1, axis=0), strict=True):

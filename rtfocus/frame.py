@@ -19,7 +19,8 @@ Map = NDArray[np.float32]
 Scale = Literal["relative", "normalised", "metric"]
 """What a disparity's numbers mean; larger is nearer in all of them.
 
-relative: up to an unknown scale and shift (MiDaS, Depth Anything). normalised: relative, already mapped
+relative: up to an unknown scale and shift (MiDaS, Depth Anything). normalised: relative, already
+    mapped
 so that the scene spans about 0..1. metric: 1/z in 1/m.
 """
 
@@ -88,9 +89,11 @@ class Disparity:
     """How near everything in a picture is, in the units that focus and lens work in.
 
     Attributes:
-        values: (h, w) float32, normalised: the scene's robust running range maps to about 0..1 (values
-            outside are kept, never clipped), larger is nearer. Any size; the picture's after upsampling.
-        metric: (scale, offset) with 1/z [1/m] = scale * values + offset for metric depth, else None.
+        values: (h, w) float32, normalised: the scene's robust running range maps to about 0..1
+            (values outside are kept, never clipped), larger is nearer. Any size; the picture's
+            after upsampling.
+        metric: (scale, offset) with 1/z [1/m] = scale * values + offset for metric depth, else
+            None.
     """
 
     values: Map

@@ -27,12 +27,13 @@ _FLOOR = 0.06
 def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -> None:
     """Raise the clipped pixels of a linear picture to what they probably were.
 
-    The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light to a share
-    that is uniform in 0..1; where the light is L times as bright as white, only pixels covered by less than
-    1 / L stay unclipped. So the light found in the unclipped pixels along the border, over the border's length, is about
-    1 / (2 L): white paper has a soft border a pixel wide, a lamp next to none. Real lenses, sharpening and
-    compression soften or harden borders, hence a margin below which nothing is restored (paper, sky and shirts
-    stay as they are) and a cap. The colour comes from the same border pixels, which are not clipped.
+    The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light
+    to a share that is uniform in 0..1; where the light is L times as bright as white, only pixels
+    covered by less than 1 / L stay unclipped. So the light found in the unclipped pixels along the
+    border, over the border's length, is about 1 / (2 L): white paper has a soft border a pixel
+    wide, a lamp next to none. Real lenses, sharpening and compression soften or harden borders,
+    hence a margin below which nothing is restored (paper, sky and shirts stay as they are) and a
+    cap. The colour comes from the same border pixels, which are not clipped.
 
     Args:
         image: (h, w, 3) uint8.

@@ -1,14 +1,15 @@
 """Which blur layers a picture is cut into, and the kernel of each.
 
-Layers are bands of signed radius, far to near. Hard membership (a pixel is in one layer) and steps that grow
-with the radius keep the number near 16 and the picture equal to a full scatter's; measured in
-tools/benchmarks/README.md.
+Layers are bands of signed radius, far to near. Hard membership (a pixel is in one layer) and steps
+that grow with the radius keep the number near 16 and the picture equal to a full scatter's;
+measured in tools/benchmarks/README.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ class Tier:
 
     Attributes:
         growth: relative step in radius from one layer to the next.
-        half_from: radius in pixels from which a layer is blurred at half resolution, at a quarter from
-            twice that, and so on.
+        half_from: radius in pixels from which a layer is blurred at half resolution, at a quarter
+            from twice that, and so on.
     """
 
     growth: float
@@ -71,7 +72,7 @@ class LayerPlan:
 
 
 def boundaries(limit: float, growth: float) -> list[float]:
-    """Radii at which one side's layers begin: SHARP, ... up to the first one at or beyond `limit`."""
+    """Radii at which one side's layers begin, from SHARP to the first at or beyond `limit`."""
     edges = [SHARP]
     while edges[-1] < limit:
         edges.append(edges[-1] + max(SHARP, growth * edges[-1]))
@@ -84,7 +85,7 @@ def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
     growth = tier.growth
     while 2 * len(edges := boundaries(limit, growth)) - 1 > MAX_LAYERS:
         growth *= 1.25
-    middles = [(a + b) / 2 for a, b in zip(edges, edges[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in pairwise(edges)]
     radius = np.array([-m for m in reversed(middles)] + [0.0] + middles)
     cuts = np.array([-e for e in reversed(edges[:-1])] + edges[:-1])
     limit = edges[-1]
@@ -102,7 +103,9 @@ def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
         while r / s >= tier.half_from:
             s *= 2
         if r == 0:
-            scale.append(1), reach.append(0), norm.append(1.0)
+            scale.append(1)
+            reach.append(0)
+            norm.append(1.0)
         else:
             spans = aperture.spans(_kernel_radius(float(r), s) / s)
             across.extend(range(-spans.reach, spans.reach + 1))
@@ -132,8 +135,8 @@ def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
 def _kernel_radius(radius: float, scale: int) -> float:
     """Radius of the kernel that, with the filters around it, blurs as a disc of `radius` does.
 
-    A disc has the variance r^2 / 4 along each axis. Treating a pixel as a constant square adds 1/12, reducing
-    by `scale` and interpolating back adds the variances of a box and of a triangle.
+    A disc has the variance r^2 / 4 along each axis. Treating a pixel as a constant square adds
+    1/12, reducing by `scale` and interpolating back adds the variances of a box and of a triangle.
     """
     box = 1 / 12 if scale == 1 else scale**2 / 12 - 1 / 12
     triangle = 0.0 if scale == 1 else scale**2 / 6

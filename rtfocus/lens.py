@@ -1,4 +1,4 @@
-"""The thin lens: how large the circle of confusion is, given how far a thing is from the plane of focus."""
+"""The thin lens: from the distance to the plane of focus to the circle of confusion."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ BLUR_SCALE = 0.07
 class Lens:
     """Aperture and depth of field.
 
-    The circle of confusion is linear in disparity. For a pinhole-equivalent camera without focus breathing
+    The circle of confusion is linear in disparity. For a pinhole-equivalent camera without focus
+    breathing
 
-        diameter_px = focal_px * (focal_length / N) * (1/z - 1/z_focus),  focal_px = width * focal_length / sensor
+        diameter_px = focal_px * (focal_length / N) * (1/z - 1/z_focus),  focal_px = width *
+        focal_length / sensor
 
-    which follows from similar triangles behind a thin lens (e.g. Potmesil and Chakravarty 1981). Without metric
-    depth and a focal length, the disparity is relative: its shift cancels in the difference, its scale merges with the
+    which follows from similar triangles behind a thin lens (e.g. Potmesil and Chakravarty 1981).
+    Without metric
+    depth and a focal length, the disparity is relative: its shift cancels in the difference, its
+        scale merges with the
     aperture, and radius_px = BLUR_SCALE * height / N * (d - d_focus).
 
     Attributes:
         f_number: N, smaller is more blur.
         focus_range: width of the band of normalised disparity around the plane that stays sharp.
         max_radius: cap of the radius in percent of the picture's height; None for no cap.
-        focal_length_mm: physical focal length; takes effect with metric depth, together with the sensor's width.
+        focal_length_mm: physical focal length; takes effect with metric depth, together with the
+            sensor's width.
         sensor_width_mm: width of the sensor that the focal length refers to.
     """
 
@@ -54,7 +59,7 @@ class Lens:
             )
 
     def radius(self, disparity: Disparity, focus: float) -> Map:
-        """Signed radius of the circle of confusion in pixels, (h, w) float32; > 0 nearer than the plane.
+        """Signed radius of the circle of confusion in pixels, (h, w); > 0 nearer than the plane.
 
         Args:
             disparity: of the picture, at the picture's size.

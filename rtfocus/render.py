@@ -11,8 +11,17 @@ from rtfocus.bands import Bands
 from rtfocus.frame import Disparity, Image, Map
 from rtfocus.graded import GradedRenderer
 from rtfocus.highlights import restore_highlights
-from rtfocus.kernels import behind as behind_kernels
-from rtfocus.kernels import layers as kernels
+from rtfocus.kernels.behind import look_behind, reduce_far
+from rtfocus.kernels.colour import linearise, srgb_tables
+from rtfocus.kernels.layers import render_tiles
+from rtfocus.kernels.membership import (
+    NOTHING,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    classify,
+    collect,
+    spread,
+)
 from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
 
@@ -22,7 +31,7 @@ TIERS = {
 }
 
 _BEHIND_STEP = (1.0, 0.25)
-"""What is farther by more than this counts as behind: pixels of radius, and the share of the own radius."""
+"""How much farther counts as behind: in pixels of radius, and as a share of the own radius."""
 
 
 class Renderer(Protocol):
@@ -36,17 +45,20 @@ class Renderer(Protocol):
 
 
 class LensRenderer:
-    """A thin lens, as layers of disparity blurred by the aperture and composited far to near in linear light.
+    """A thin lens: layers blurred by the aperture, composited far to near in linear light.
 
     1. Highlights that were clipped get an estimate of their light back.
     2. Every pixel goes to the layer of its circle of confusion (`rtfocus.layers`).
-    3. Behind a blurred foreground a second layer number and colour are guessed from its surroundings, so that
-       what shows through its soft edge is background and not a sharp copy of the foreground.
-    4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what lies behind.
+    3. Behind a blurred foreground a second layer number and colour are guessed from its
+       surroundings, so that what shows through its soft edge is background and not a sharp copy of
+       the foreground.
+    4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
+       lies behind.
 
     Pixels whose radius is below 0.5 px, and that no blurred nearer layer covers, keep their bytes.
 
-    Not safe for use from several threads at once: it keeps its working memory from picture to picture.
+    Not safe for use from several threads at once: it keeps its working memory from picture to
+        picture.
     """
 
     def __init__(
@@ -57,7 +69,7 @@ class LensRenderer:
         self._aperture = aperture
         self._highlights = highlights
         self._bands = Bands(threads)
-        self._decode, self._encode = kernels.srgb_tables()
+        self._decode, self._encode = srgb_tables()
         self._size: tuple[int, int] | None = None
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
@@ -72,21 +84,21 @@ class LensRenderer:
         plan = plan_layers(reach, self._tier, self._aperture)
         tile_rows = self._mask.shape[0]
 
-        self._bands.run(height, kernels.linearise, image, self._decode, self._linear)
+        self._bands.run(height, linearise, image, self._decode, self._linear)
         restore_highlights(image, self._linear, self._highlights)
-        self._bands.run(height, kernels.classify, radius, plan.lookup, plan.limit, self._layer)
-        self._bands.run(tile_rows, kernels.collect, self._layer, self._mask)
+        self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
+        self._bands.run(tile_rows, collect, self._layer, self._mask)
         self._find_behind(radius, plan)
-        self._bands.run(tile_rows, kernels.collect, self._behind_layer, self._back_mask)
-        spread = np.where(plan.radius == 0, 0, (plan.reach + 2) * plan.scale)
+        self._bands.run(tile_rows, collect, self._behind_layer, self._back_mask)
+        reach_px = np.where(plan.radius == 0, 0, (plan.reach + 2) * plan.scale)
         seen, back_seen = np.empty_like(self._mask), np.empty_like(self._mask)
-        kernels.spread(self._mask | self._back_mask, spread, seen)
-        kernels.spread(self._back_mask, spread, back_seen)
+        spread(self._mask | self._back_mask, reach_px, seen)
+        spread(self._back_mask, reach_px, back_seen)
 
         out = np.empty_like(image)
         self._bands.run(
             tile_rows,
-            kernels.render_tiles,
+            render_tiles,
             image,
             (self._linear, self._layer),
             (self._behind, self._behind_layer),
@@ -106,7 +118,7 @@ class LensRenderer:
 
     def _find_behind(self, radius: Map, plan: LayerPlan) -> None:
         """Fill in what lies behind the blurred foreground, from finest to coarsest surroundings."""
-        self._behind_layer.fill(kernels.NOTHING)
+        self._behind_layer.fill(NOTHING)
         nearest = float(radius.max())
         if nearest < SHARP:
             return
@@ -115,13 +127,11 @@ class LensRenderer:
             height, width = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
             small_colour = np.empty((3, height, width), np.float32)
             small_level = np.empty((height, width), np.float32)
-            self._bands.run(
-                height, behind_kernels.reduce_far, colour, level, small_colour, small_level
-            )
+            self._bands.run(height, reduce_far, colour, level, small_colour, small_level)
             colour, level, scale = small_colour, small_level, scale / 2
             self._bands.run(
                 radius.shape[0],
-                behind_kernels.look_behind,
+                look_behind,
                 colour,
                 level,
                 np.float32(scale),
@@ -143,7 +153,7 @@ class LensRenderer:
         self._layer = np.empty((height, width), np.uint8)
         self._behind = np.empty((3, height, width), np.float32)
         self._behind_layer = np.empty((height, width), np.uint8)
-        tiles = (-(-height // kernels.TILE_HEIGHT), -(-width // kernels.TILE_WIDTH))
+        tiles = (-(-height // TILE_HEIGHT), -(-width // TILE_WIDTH))
         self._mask = np.empty(tiles, np.uint64)
         self._back_mask = np.empty(tiles, np.uint64)
 
@@ -156,7 +166,7 @@ def make_renderer(
     highlights: float = 1.0,
     threads: int = 1,
 ) -> Renderer:
-    """The renderer for a method (lens, gaussian, average, median, bilateral) and tier (high, fast)."""
+    """The renderer of a method (lens, or one of `rtfocus.graded.METHODS`) and a tier."""
     if method == "lens":
         return LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
     return GradedRenderer(method)

@@ -1,0 +1,1 @@
+"""Inner loops, compiled by numba."""

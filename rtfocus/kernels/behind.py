@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from rtfocus.kernels.layers import NOTHING
+from rtfocus.kernels.jit import F32, U8, kernel
+from rtfocus.kernels.membership import NOTHING
 from rtfocus.layers import LOOKUP_STEP
-
-_jit = njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})
 
 _SAME = np.float32(1)
 _NEED = np.float32(0.2)
 
 
-@_jit
-def reduce_far(colour, radius, small_colour, small_radius, first, last):  # type: ignore[no-untyped-def]
-    """Halve a picture keeping of every 2 x 2 pixels the farthest ones, rows first..last of the result.
+@kernel
+def reduce_far(
+    colour: F32, radius: F32, small_colour: F32, small_radius: F32, first: int, last: int
+) -> None:
+    """Halve a picture keeping of every 2 x 2 pixels the farthest ones, as rows first..last.
 
     Args:
-        colour: (3, h, w) float32.
-        radius: (h, w) float32, signed; smaller is farther.
-        small_colour, small_radius: the result, (h + 1) // 2 by (w + 1) // 2.
+        colour: (3, h, w).
+        radius: (h, w), signed; smaller is farther.
+        small_colour: the result, (3, (h + 1) // 2, (w + 1) // 2).
+        small_radius: the result, ((h + 1) // 2, (w + 1) // 2).
+        first: row of the result.
+        last: row of the result.
     """
     height, width = radius.shape
     zero, one = np.float32(0), np.float32(1)
@@ -44,20 +47,38 @@ def reduce_far(colour, radius, small_colour, small_radius, first, last):  # type
                 )
 
 
-@_jit
-def look_behind(colour, level, scale, radius, step, lookup, limit, layer, behind, behind_layer, first, last):  # type: ignore[no-untyped-def]
-    """Give blurred foreground pixels of rows first..last what one level of the pyramid shows behind them.
+@kernel
+def look_behind(
+    colour: F32,
+    level: F32,
+    scale: float,
+    radius: F32,
+    step: tuple[float, float],
+    lookup: U8,
+    limit: float,
+    layer: U8,
+    behind: F32,
+    behind_layer: U8,
+    first: int,
+    last: int,
+) -> None:
+    """Show blurred foreground pixels of rows first..last what one level has well behind them.
 
-    Pixels that have something behind them already keep it, so levels are visited from fine to coarse.
+    Pixels that have something behind them already keep it: levels are visited from fine to coarse.
 
     Args:
-        colour, level: linear colour (3, h', w') and radius (h', w') of the level.
+        colour: of the level, linear (3, h', w').
+        level: radius of the level, (h', w').
         scale: size of the level over the picture's, a power of 1/2.
-        radius: (h, w) float32 of the picture.
+        radius: of the picture, (h, w).
         step: (absolute, relative): how much farther counts as behind, in pixels of radius.
-        lookup, limit: from radius to layer, see `rtfocus.layers.LayerPlan`.
-        layer: (h, w) uint8 of the picture.
-        behind, behind_layer: the result, (3, h, w) float32 and (h, w) uint8, `NOTHING` where unknown.
+        lookup: from radius to layer, see `rtfocus.layers.LayerPlan`.
+        limit: of the lookup.
+        layer: of the picture, (h, w).
+        behind: the colour found, linear (3, h, w).
+        behind_layer: the layer found, (h, w); `NOTHING` where unknown.
+        first: row of the picture.
+        last: row of the picture.
     """
     sharp = lookup[lookup.size // 2]
     half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)

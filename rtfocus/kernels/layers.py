@@ -1,116 +1,67 @@
-"""CPU kernels of the layered renderer: cut into layers, blur each, composite far to near, tile by tile.
+"""Blur layers and composite them far to near, tile by tile.
 
-All work on bands of rows, release the GIL and are free of shared state, so that the caller may run bands in
-threads. Inner loops run over contiguous float32 rows, which is what makes LLVM vectorise them.
+A tile's working set stays in the processor's cache. Inner loops run over contiguous float32 rows,
+which is what makes LLVM vectorise them.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from rtfocus.layers import LOOKUP_STEP
+from rtfocus.kernels.colour import ENCODE_STEPS
+from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
+from rtfocus.kernels.membership import TILE_HEIGHT, TILE_WIDTH
 
-TILE_HEIGHT = 64
-TILE_WIDTH = 128
-NOTHING = 255
-"""Layer number of a pixel that has nothing known behind it."""
+Plane = tuple[F32, U8]
+"""Linear colour (3, h, w) and layer number (h, w)."""
 
-# No reassociation: a sum of nothing must stay exactly zero, or pixels in focus would change.
-_jit = njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})
+Steps = tuple[I64, I64, I64, F32]
+"""Per layer: scale, reach, first column, 1 / area (see `rtfocus.layers.LayerPlan`)."""
+
+Columns = tuple[I64, I64, F32, I64, F32]
+"""Per column of a kernel: across, top, top_part, bottom, bottom_part."""
 
 _FILL_GAIN = np.float32(4)
 _EPSILON = np.float32(1e-4)
-_ENCODE_STEPS = 1 << 14
 
 
-def srgb_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Decoding table of 256 float32, and encoding table of linear 0..1 in steps of 1 / 16383 (IEC 61966-2-1)."""
-    code = np.arange(256) / 255
-    decode = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
-    linear = np.arange(_ENCODE_STEPS) / (_ENCODE_STEPS - 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return decode.astype(np.float32), np.round(255 * srgb).astype(np.uint8)
-
-
-@_jit
-def linearise(image, decode, linear, first, last):  # type: ignore[no-untyped-def]
-    """Rows first..last of image (h, w, 3) uint8 to linear (3, h, w) float32."""
-    for y in range(first, last):
-        for c in range(3):
-            row = linear[c, y]
-            for x in range(row.size):
-                row[x] = decode[image[y, x, c]]
-
-
-@_jit
-def classify(radius, lookup, limit, layer, first, last):  # type: ignore[no-untyped-def]
-    """Layer number of every pixel of rows first..last, uint8."""
-    scale = np.float32(1 / LOOKUP_STEP)
-    bias = np.float32(limit / LOOKUP_STEP)
-    top = np.float32(lookup.size - 1)
-    for y in range(first, last):
-        r = radius[y]
-        out = layer[y]
-        for x in range(r.size):
-            out[x] = lookup[int(min(max(r[x] * scale + bias, np.float32(0)), top))]
-
-
-@_jit
-def collect(layer, mask, first, last):  # type: ignore[no-untyped-def]
-    """The set of layers in every tile, uint64, for rows of tiles first..last."""
-    height, width = layer.shape
-    for ty in range(first, last):
-        for tx in range(mask.shape[1]):
-            bits = np.uint64(0)
-            for y in range(ty * TILE_HEIGHT, min(height, (ty + 1) * TILE_HEIGHT)):
-                for k in layer[y, tx * TILE_WIDTH : min(width, (tx + 1) * TILE_WIDTH)]:
-                    bits |= np.uint64(1) << np.uint64(k) if k != NOTHING else np.uint64(0)
-            mask[ty, tx] = bits
-
-
-@_jit
-def spread(mask, reach, out):  # type: ignore[no-untyped-def]
-    """Per tile the set of layers that can be seen in it, given how far each spreads in pixels."""
-    rows, columns = mask.shape
-    for ty in range(rows):
-        for tx in range(columns):
-            bits = np.uint64(0)
-            for k in range(reach.size):
-                bit = np.uint64(1) << np.uint64(k)
-                dy = -(-reach[k] // TILE_HEIGHT)
-                dx = -(-reach[k] // TILE_WIDTH)
-                for j in range(max(0, ty - dy), min(rows, ty + dy + 1)):
-                    for i in range(max(0, tx - dx), min(columns, tx + dx + 1)):
-                        bits |= mask[j, i] & bit
-            out[ty, tx] = bits
-
-
-@_jit
-def _add_members(members, k, values, out):  # type: ignore[no-untyped-def]
+@kernel
+def _add_members(members: U8, k: int, values: F32, out: F32) -> None:
     for x in range(out.size):
         out[x] += values[x] if members[x] == k else np.float32(0)
 
 
-@_jit
-def _add_coverage(members, k, out):  # type: ignore[no-untyped-def]
+@kernel
+def _add_coverage(members: U8, k: int, out: F32) -> None:
     for x in range(out.size):
         out[x] += np.float32(1) if members[x] == k else np.float32(0)
 
 
-@_jit
-def _halve(row, size):  # type: ignore[no-untyped-def]
+@kernel
+def _halve(row: F32, size: int) -> None:
     pairs = row[:size]
     for x in range(size // 2):
         row[x] = (pairs[2 * x] + pairs[2 * x + 1]) * np.float32(0.5)
 
 
-@_jit
-def _source(k, scale, y0, x0, rows, columns, front, back, back_seen, strip, source):  # type: ignore[no-untyped-def]
+@kernel
+def _source(
+    k: int,
+    scale: int,
+    y0: int,
+    x0: int,
+    rows: int,
+    columns: int,
+    front: Plane,
+    back: Plane,
+    back_seen: bool,
+    strip: F32,
+    source: F32,
+) -> None:
     """The layer's premultiplied colour and coverage, (4, rows, columns), reduced by `scale`.
 
-    (y0, x0) is the picture's pixel at which the grid starts; outside the picture its border continues.
+    (y0, x0) is the picture's pixel at which the grid starts; outside the picture its border
+    continues.
     """
     linear, layer = front
     behind, behind_layer = back
@@ -147,9 +98,9 @@ def _source(k, scale, y0, x0, rows, columns, front, back, back_seen, strip, sour
                     out[x] = strip[x] * weight
 
 
-@_jit
-def _running_sum(source, rows, columns, sums):  # type: ignore[no-untyped-def]
-    """sums[c, j] = source[c, 0] + ... + source[c, j - 1]; tells whether the layer covers anything."""
+@kernel
+def _running_sum(source: F32, rows: int, columns: int, sums: F32) -> bool:
+    """sums[c, j] = source[c, 0] + ... + source[c, j - 1]; False if the layer covers nothing."""
     for c in range(4):
         sums[c, 0, :columns] = 0
         for j in range(rows):
@@ -162,13 +113,24 @@ def _running_sum(source, rows, columns, sums):  # type: ignore[no-untyped-def]
     last = sums[3, rows]
     for x in range(columns):
         total = max(total, last[x])
-    return total > 0
+    return bool(total > 0)
 
 
-@_jit
-def _blur(source, sums, kernel, start, stop, norm, reach, out, rows, columns):  # type: ignore[no-untyped-def]
+@kernel
+def _blur(
+    source: F32,
+    sums: F32,
+    spans: Columns,
+    start: int,
+    stop: int,
+    norm: float,
+    reach: int,
+    out: F32,
+    rows: int,
+    columns: int,
+) -> None:
     """Sum of the kernel's column spans around every pixel of out (4, rows, columns)."""
-    across, top, top_part, bottom, bottom_part = kernel
+    across, top, top_part, bottom, bottom_part = spans
     for c in range(4):
         for y in range(rows):
             row = out[c, y, :columns]
@@ -184,15 +146,13 @@ def _blur(source, sums, kernel, start, stop, norm, reach, out, rows, columns):  
                 add = bottom_part[i]
                 drop = top_part[i]
                 for x in range(columns):
-                    row[x] += (
-                        sum_low[x] - sum_high[x] + (add * part_low[x] - drop * part_high[x])
-                    )
+                    row[x] += sum_low[x] - sum_high[x] + (add * part_low[x] - drop * part_high[x])
             for x in range(columns):
                 row[x] *= norm
 
 
-@_jit
-def _double(small, rows, columns, large, line):  # type: ignore[no-untyped-def]
+@kernel
+def _double(small: F32, rows: int, columns: int, large: F32, line: F32) -> None:
     """Bilinear enlargement by 2 of (4, rows, columns), whose outermost samples are a margin."""
     near, far = np.float32(0.75), np.float32(0.25)
     for c in range(4):
@@ -209,9 +169,11 @@ def _double(small, rows, columns, large, line):  # type: ignore[no-untyped-def]
                     row[2 * x + 1] = far * line[x] + near * line[x + 1]
 
 
-@_jit
-def _over(top, margin, rows, columns, colour, cover, keep):  # type: ignore[no-untyped-def]
-    """Composite a layer over what lies behind, whose holes are first filled from its own coverage."""
+@kernel
+def _over(
+    top: F32, margin: int, rows: int, columns: int, colour: F32, cover: F32, keep: F32
+) -> None:
+    """Composite a layer over what lies behind, whose partial coverage is filled up first."""
     one = np.float32(1)
     for y in range(rows):
         alpha = top[3, y + margin, margin : margin + columns]
@@ -227,10 +189,10 @@ def _over(top, margin, rows, columns, colour, cover, keep):  # type: ignore[no-u
                 row[x] = row[x] * keep[x] + add[x]
 
 
-@_jit
-def _encode(colour, cover, encode, out):  # type: ignore[no-untyped-def]
+@kernel
+def _encode(colour: F32, cover: F32, encode: U8, out: U8) -> None:
     """Linear premultiplied tile to sRGB uint8, out (rows, columns, 3)."""
-    top = np.float32(_ENCODE_STEPS - 1)
+    top = np.float32(ENCODE_STEPS - 1)
     rows, columns, _ = out.shape
     for y in range(rows):
         for x in range(columns):
@@ -240,27 +202,42 @@ def _encode(colour, cover, encode, out):  # type: ignore[no-untyped-def]
                 out[y, x, c] = encode[int(value + np.float32(0.5))]
 
 
-@_jit
-def render_tiles(image, front, back, seen, back_seen, sharp, steps, kernel, encode, out, first_row, last_row):  # type: ignore[no-untyped-def]
+@kernel
+def render_tiles(
+    image: U8,
+    front: Plane,
+    back: Plane,
+    seen: U64,
+    back_seen: U64,
+    sharp: int,
+    steps: Steps,
+    spans: Columns,
+    encode: U8,
+    out: U8,
+    first_row: int,
+    last_row: int,
+) -> None:
     """Render the rows of tiles first_row..last_row.
 
     Args:
-        image: (h, w, 3) uint8, what is copied where everything is in focus.
-        front: linear (3, h, w) float32 and layer number (h, w) uint8 of what the camera saw.
-        back: the same of what lies behind it; layer `NOTHING` where nothing is known.
-        seen, back_seen: uint64 per tile, layers of front or back, and of back, that reach the tile.
+        image: (h, w, 3), copied where everything is in focus.
+        front: what the camera saw.
+        back: what lies behind it; layer `NOTHING` where that is unknown.
+        seen: per tile, the layers of front and back that reach it.
+        back_seen: per tile, the layers of back that reach it.
         sharp: number of the layer in focus.
-        steps: per layer scale, reach, first column, 1 / area (see `rtfocus.layers.LayerPlan`).
-        kernel: across, top, top_part, bottom, bottom_part of all columns.
-        encode: from `srgb_tables`.
-        out: (h, w, 3) uint8.
-        first_row, last_row: rows of tiles.
+        steps: the layers.
+        spans: the columns of all kernels.
+        encode: from linear light to sRGB.
+        out: (h, w, 3), the result.
+        first_row: of tiles.
+        last_row: of tiles.
     """
     scales, reaches, first, norms = steps
     height, width = front[1].shape
     halo = 0
     for k in range(scales.size):
-        halo = max(halo, (reaches[k] + 2) * scales[k] + scales[k])
+        halo = max(halo, (reaches[k] + 2) * scales[k])
     tall, wide = TILE_HEIGHT + 2 * halo, TILE_WIDTH + 2 * halo
     source = np.empty((4, tall, wide), np.float32)
     sums = np.empty((4, tall + 1, wide), np.float32)
@@ -286,27 +263,24 @@ def render_tiles(image, front, back, seen, back_seen, sharp, steps, kernel, enco
                 bit = np.uint64(1) << np.uint64(k)
                 if seen[ty, tx] & bit == 0:
                     continue
-                behind = back_seen[ty, tx] & bit != 0
+                hidden = back_seen[ty, tx] & bit != 0
                 if k == sharp:
-                    _source(k, 1, y0, x0, rows, columns, front, back, behind, strip, source)
+                    _source(k, 1, y0, x0, rows, columns, front, back, hidden, strip, source)
                     _over(source, 0, rows, columns, colour, cover, strip)
                     continue
                 scale, reach = scales[k], reaches[k]
-                margin = 0 if scale == 1 else 1
+                margin = 0 if scale == 1 else 1  # for the interpolation back to full size
                 small_rows = -(-rows // scale) + 2 * margin
                 small_columns = -(-columns // scale) + 2 * margin
-                tall = small_rows + 2 * reach + 1
-                wide = small_columns + 2 * reach
-                edge = (reach + margin) * scale
-                _source(
-                    k, scale, y0 - edge, x0 - edge, tall, wide, front, back, behind, strip, source
-                )
+                tall, wide = small_rows + 2 * reach + 1, small_columns + 2 * reach
+                y, x = y0 - (reach + margin) * scale, x0 - (reach + margin) * scale
+                _source(k, scale, y, x, tall, wide, front, back, hidden, strip, source)
                 if not _running_sum(source, tall, wide, sums):
                     continue
+                start, stop, norm = first[k], first[k + 1], norms[k]
                 _blur(
-                    source, sums, kernel, first[k], first[k + 1], norms[k], reach,
-                    ping, small_rows, small_columns,
-                )  # fmt: skip
+                    source, sums, spans, start, stop, norm, reach, ping, small_rows, small_columns
+                )
                 blurred, spare = ping, pong
                 while scale > 1:
                     _double(blurred, small_rows, small_columns, spare, strip)

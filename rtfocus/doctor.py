@@ -1,0 +1,167 @@
+"""What `rtfocus doctor` looks at: is everything here that rtfocus can use?"""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import av
+import cv2
+from numba.core.caching import FunctionCache
+
+ENCODERS = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
+"""Video encoders that are tried; only the first is needed."""
+
+ENOUGH_MEMORY = 700
+"""Free memory in MB that refocusing 1080p takes at most."""
+
+
+class Check(NamedTuple):
+    """One line of the doctor's report.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether rtfocus can use it.
+        detail: what was found.
+        remedy: what to do about it; empty where nothing needs doing.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def doctor_checks() -> list[Check]:
+    """Look at everything; takes about a second. Nothing is changed and nothing is raised."""
+    return [check() for check in _CHECKS]
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    ok = sys.version_info >= (3, 11)
+    return Check(
+        "Python", ok, f"{version}, {platform.platform()}", "" if ok else "Use 3.11 or newer."
+    )
+
+
+def _packages() -> Check:
+    libraries = ("av", "numpy", "numba")
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in libraries]
+    return Check("Libraries", True, ", ".join([*versions, f"OpenCV {cv2.__version__}"]))
+
+
+def _encoders() -> Check:
+    usable = [name for name in ENCODERS if _can_encode(name)]
+    if ENCODERS[0] in usable:
+        return Check("Video encoders", True, ", ".join(usable))
+    return Check(
+        "Video encoders",
+        False,
+        f"{ENCODERS[0]} cannot be opened; usable: {', '.join(usable) or 'none'}",
+        "Install PyAV from its wheel (pip install --force-reinstall av), or use another --codec.",
+    )
+
+
+def _can_encode(name: str) -> bool:
+    """Whether an encoder opens; that it is listed proves nothing."""
+    try:
+        codec = cast(av.VideoCodecContext, av.CodecContext.create(name, "w"))
+        codec.width, codec.height, codec.pix_fmt = 640, 360, "yuv420p"
+        codec.framerate, codec.time_base = Fraction(30), Fraction(1, 30)
+        if name == "libx265":  # it would tell its life story on stderr
+            codec.options = {"x265-params": "log-level=none"}
+        codec.open()
+    except (av.FFmpegError, av.codec.codec.UnknownCodecError):
+        return False
+    return True
+
+
+def _runtime() -> Check:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Check(
+            "ONNX Runtime",
+            False,
+            f"cannot be imported: {error}",
+            'pip install "rtfocus[cpu]", or "rtfocus[cuda]" for an NVIDIA GPU.',
+        )
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return Check("ONNX Runtime", True, f"{onnxruntime.__version__} with {providers}")
+
+
+def _kernel_cache() -> Check:
+    try:
+        folder = Path(FunctionCache(doctor_checks).cache_path)  # type: ignore[no-untyped-call]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError) as error:  # the latter where numba finds no folder at all
+        return Check(
+            "Kernel cache",
+            False,
+            str(error),
+            "Every start compiles anew. Set NUMBA_CACHE_DIR to a folder that can be written.",
+        )
+    return Check("Kernel cache", True, str(folder))
+
+
+def _cores() -> Check:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Check("CPU cores", True, f"{usable} usable of {os.cpu_count()}")
+
+
+def _memory() -> Check:
+    free = _free_megabytes()
+    if free is None:
+        return Check("Free memory", True, "this system does not say")
+    ok = free >= ENOUGH_MEMORY
+    remedy = "" if ok else f"1080p takes up to {ENOUGH_MEMORY} MB; close other programs."
+    return Check("Free memory", ok, f"{free} MB", remedy)
+
+
+def _free_megabytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    entries = dict(line.split(":", 1) for line in lines)
+    return int(entries["MemAvailable"].split()[0]) // 1024
+
+
+def _gpu() -> Check:
+    """A GPU is a bonus, so this is never wrong."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        library = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+        return Check("NVIDIA GPU", True, "driver without nvidia-smi" if library else "none")
+    query = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("NVIDIA GPU", True, f"nvidia-smi fails: {error}")
+    gpus = "; ".join(done.stdout.strip().splitlines())
+    return Check("NVIDIA GPU", True, f"{gpus} (this version renders on the CPU)")
+
+
+_CHECKS: tuple[Callable[[], Check], ...] = (
+    _python,
+    _packages,
+    _encoders,
+    _runtime,
+    _kernel_cache,
+    _cores,
+    _memory,
+    _gpu,
+)

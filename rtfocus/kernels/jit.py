@@ -1,0 +1,30 @@
+"""How every CPU kernel is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
+
+
+def kernel(function: Function) -> Function:
+    """Compile to machine code that runs without the GIL, and keep that on disk.
+
+    Multiplications may be fused, but sums are never reassociated: a sum of nothing must stay
+        exactly
+    zero, or pixels in focus would change.
+    """
+    compiled = numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})(function)
+    return cast(Function, compiled)
