@@ -19,9 +19,9 @@ from rtfocus.kernels.highlights import (
     measure_rings,
 )
 
-_MARGIN = 2.0
-_SLOPE = 2.0
-_FLOOR = 0.06
+_MARGIN = 1.5
+_SLOPE = 2.5
+_FLOOR = 0.08
 
 
 def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -> None:

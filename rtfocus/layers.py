@@ -47,6 +47,7 @@ class LayerPlan:
     Attributes:
         lookup: uint8, layer of the radius (i + 0.5) * LOOKUP_STEP - limit, where i is the index.
         limit: largest radius in the table, in pixels.
+        edge: float32, the radius at which the layer begins on its far side.
         radius: float32, signed radius that stands for the layer, 0 for the sharp one.
         scale: int64, 1, 2, 4, ...: the layer is blurred on a grid reduced by this.
         reach: int64, how far the blur spreads, in pixels of the reduced grid.
@@ -59,6 +60,7 @@ class LayerPlan:
 
     lookup: NDArray[np.uint8]
     limit: float
+    edge: NDArray[np.float32]
     radius: NDArray[np.float32]
     scale: NDArray[np.int64]
     reach: NDArray[np.int64]
@@ -119,6 +121,7 @@ def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
     return LayerPlan(
         lookup=lookup,
         limit=limit,
+        edge=np.concatenate([[-np.inf], cuts]).astype(np.float32),
         radius=radius.astype(np.float32),
         scale=np.array(scale),
         reach=np.array(reach),

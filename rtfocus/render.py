@@ -26,12 +26,9 @@ from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
 
 TIERS = {
-    "high": Tier(growth=0.18, half_from=12.0),
+    "high": Tier(growth=0.24, half_from=16.0),
     "fast": Tier(growth=0.30, half_from=3.0),
 }
-
-_BEHIND_STEP = (1.0, 0.25)
-"""How much farther counts as behind: in pixels of radius, and as a share of the own radius."""
 
 
 class Renderer(Protocol):
@@ -81,14 +78,16 @@ class LensRenderer:
         height, width = radius.shape
         self._allocate(height, width)
         reach = float(max(radius.max(), -radius.min()))
+        if not np.isfinite(reach):
+            raise ValueError("the radius map holds values that are not finite")
         plan = plan_layers(reach, self._tier, self._aperture)
         tile_rows = self._mask.shape[0]
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
         restore_highlights(image, self._linear, self._highlights)
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
-        self._bands.run(tile_rows, collect, self._layer, self._mask)
         self._find_behind(radius, plan)
+        self._bands.run(tile_rows, collect, self._layer, self._mask)
         self._bands.run(tile_rows, collect, self._behind_layer, self._back_mask)
         reach_px = np.where(plan.radius == 0, 0, (plan.reach + 2) * plan.scale)
         seen, back_seen = np.empty_like(self._mask), np.empty_like(self._mask)
@@ -135,8 +134,7 @@ class LensRenderer:
                 colour,
                 level,
                 np.float32(scale),
-                radius,
-                _BEHIND_STEP,
+                plan.edge,
                 plan.lookup,
                 plan.limit,
                 self._layer,

@@ -33,11 +33,12 @@ def reduce_far(
         for x in range(small_radius.shape[1]):
             xa, xb = 2 * x, min(2 * x + 1, width - 1)
             r0, r1, r2, r3 = radius[ya, xa], radius[ya, xb], radius[yb, xa], radius[yb, xb]
-            far = min(min(r0, r1), min(r2, r3)) + _SAME
+            farthest = min(min(r0, r1), min(r2, r3))
+            far = farthest + _SAME
             w0, w1 = min(max(far - r0, zero), one), min(max(far - r1, zero), one)
             w2, w3 = min(max(far - r2, zero), one), min(max(far - r3, zero), one)
             scale = one / (w0 + w1 + w2 + w3)
-            small_radius[y, x] = (w0 * r0 + w1 * r1 + w2 * r2 + w3 * r3) * scale
+            small_radius[y, x] = farthest
             for c in range(3):
                 small_colour[c, y, x] = scale * (
                     w0 * colour[c, ya, xa]
@@ -52,8 +53,7 @@ def look_behind(
     colour: F32,
     level: F32,
     scale: float,
-    radius: F32,
-    step: tuple[float, float],
+    edge: F32,
     lookup: U8,
     limit: float,
     layer: U8,
@@ -66,12 +66,13 @@ def look_behind(
 
     Pixels that have something behind them already keep it: levels are visited from fine to coarse.
 
+    Behind is what lies in a farther layer.
+
     Args:
         colour: of the level, linear (3, h', w').
         level: radius of the level, (h', w').
         scale: size of the level over the picture's, a power of 1/2.
-        radius: of the picture, (h, w).
-        step: (absolute, relative): how much farther counts as behind, in pixels of radius.
+        edge: radius at which every layer begins on its far side; beyond it is behind.
         lookup: from radius to layer, see `rtfocus.layers.LayerPlan`.
         limit: of the lookup.
         layer: of the picture, (h, w).
@@ -87,24 +88,29 @@ def look_behind(
         ya = int(fy)
         yb = min(ya + 1, level.shape[0] - 1)
         ty = fy - ya
-        for x in range(radius.shape[1]):
+        for x in range(layer.shape[1]):
             if layer[y, x] <= sharp or behind_layer[y, x] != NOTHING:
                 continue
-            bound = radius[y, x] - max(step[0], step[1] * radius[y, x])
+            bound = edge[layer[y, x]]
             fx = max((x + half) * scale - half, zero)
             xa = int(fx)
             xb = min(xa + 1, level.shape[1] - 1)
             tx = fx - xa
             r0, r1, r2, r3 = level[ya, xa], level[ya, xb], level[yb, xa], level[yb, xb]
-            w0 = (one - ty) * (one - tx) if r0 < bound else zero
-            w1 = (one - ty) * tx if r1 < bound else zero
-            w2 = ty * (one - tx) if r2 < bound else zero
-            w3 = ty * tx if r3 < bound else zero
+            # Of several things behind, the nearest: the rest of a slanted surface, not the wall.
+            nearest = -np.float32(np.inf)
+            for r in (r0, r1, r2, r3):
+                if nearest < r < bound:
+                    nearest = r
+            floor = nearest - _SAME
+            w0 = (one - ty) * (one - tx) if floor <= r0 < bound else zero
+            w1 = (one - ty) * tx if floor <= r1 < bound else zero
+            w2 = ty * (one - tx) if floor <= r2 < bound else zero
+            w3 = ty * tx if floor <= r3 < bound else zero
             weight = w0 + w1 + w2 + w3
             if weight <= _NEED:
                 continue
-            far = (w0 * r0 + w1 * r1 + w2 * r2 + w3 * r3) / weight
-            index = int(min(max((far + limit) / LOOKUP_STEP, 0.0), lookup.size - 1.0))
+            index = int(min(max((nearest + limit) / LOOKUP_STEP, 0.0), lookup.size - 1.0))
             if lookup[index] >= layer[y, x]:
                 continue
             behind_layer[y, x] = lookup[index]

@@ -110,6 +110,8 @@ def brighten(image: U8, labels: I32, level: F32, linear: F32) -> None:
         for x in range(width):
             region = labels[y, x]
             if region != 0:
+                # The border is covered by the light to a share that is uniform in 0..1.
+                share = np.float32(0.5) if _is_border(labels, y, x) else np.float32(1)
                 for c in range(3):
                     if image[y, x, c] >= CLIPPED:
-                        linear[c, y, x] = max(linear[c, y, x], level[region, c])
+                        linear[c, y, x] = max(linear[c, y, x], share * level[region, c])

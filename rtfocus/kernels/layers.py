@@ -190,13 +190,16 @@ def _over(
 
 
 @kernel
-def _encode(colour: F32, cover: F32, encode: U8, out: U8) -> None:
-    """Linear premultiplied tile to sRGB uint8, out (rows, columns, 3)."""
+def _encode(colour: F32, cover: F32, encode: U8, image: U8, out: U8) -> None:
+    """Linear premultiplied tile to sRGB, (rows, columns, 3); the image where nothing covers."""
     top = np.float32(ENCODE_STEPS - 1)
     rows, columns, _ = out.shape
     for y in range(rows):
         for x in range(columns):
-            scale = top / max(cover[y, x], _EPSILON)
+            if cover[y, x] < _EPSILON:
+                out[y, x] = image[y, x]
+                continue
+            scale = top / cover[y, x]
             for c in range(3):
                 value = min(max(colour[c, y, x] * scale, np.float32(0)), top)
                 out[y, x, c] = encode[int(value + np.float32(0.5))]
@@ -288,4 +291,4 @@ def render_tiles(
                     blurred, spare = spare, blurred
                     scale //= 2
                 _over(blurred, margin, rows, columns, colour, cover, strip)
-            _encode(colour, cover, encode, tile)
+            _encode(colour, cover, encode, image[y0 : y0 + rows, x0 : x0 + columns], tile)
