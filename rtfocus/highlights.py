@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.frame import Image
-from rtfocus.kernels.highlights import (
-    BACKGROUND,
-    CLIPPED,
-    COLOUR,
-    COLUMNS,
-    COUNT,
-    EXCESS,
-    LENGTH,
-    brighten,
-    measure_rings,
-)
+from rtfocus.kernels.highlights import brighten, find_rings
+
+CLIPPED = 252
+"""Code value from which a channel counts as clipped; compression moves 255 a little."""
 
 _MARGIN = 1.5
 _SLOPE = 2.5
 _FLOOR = 0.08
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -> None:
     """Raise the clipped pixels of a linear picture to what they probably were.
-
-    The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light
-    to a share that is uniform in 0..1; where the light is L times as bright as white, only pixels
-    covered by less than 1 / L stay unclipped. So the light found in the unclipped pixels along the
-    border, over the border's length, is about 1 / (2 L): white paper has a soft border a pixel
-    wide, a lamp next to none. Real lenses, sharpening and compression soften or harden borders,
-    hence a margin below which nothing is restored (paper, sky and shirts stay as they are) and a
-    cap. The colour comes from the same border pixels, which are not clipped.
 
     Args:
         image: (h, w, 3) uint8.
@@ -42,16 +30,63 @@ def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -
     """
     if gain == 0:
         return
-    clipped = (cv2.inRange(image, (0, 0, 0), (CLIPPED - 1,) * 3) == 0).view(np.uint8)
-    if not clipped.any():
+    clipped = (image >= CLIPPED).view(np.uint8)
+    mask = clipped[..., 0] | clipped[..., 1] | clipped[..., 2]
+    if not mask.any():
         return
-    count, labels = cv2.connectedComponents(clipped, connectivity=8, ltype=cv2.CV_32S)
-    rings = measure_rings(labels, linear, count)
-    length, excess, colour = rings[:, LENGTH], rings[:, EXCESS], rings[:, COLOUR:COLUMNS]
-    dark = np.maximum(1 - rings[:, BACKGROUND], 1e-3)
+    count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    labels = found.astype(np.int32, copy=False)
+    inner = cv2.erode(mask, _CROSS).astype(np.uint8, copy=False)
+    edge = np.flatnonzero(mask != inner)
+    rings = np.empty((37 * len(edge), 3), np.int64)
+    rings = rings[: find_rings(labels, edge, rings)]
+    level = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)
+    brighten(linear, labels, clipped, inner, level)
+
+
+def _estimate(
+    rings: NDArray[np.int64], colour: NDArray[np.float32], count: int, gain: float
+) -> NDArray[np.float32]:
+    """Linear light of every clipped region, (count, 3), from the pixels around it.
+
+    The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light
+    to a share that is uniform in 0..1; where the light is L times as bright as white, only pixels
+    covered by less than 1 / L stay unclipped. So what light is found in the unclipped pixels along
+    the border, over the border's length, is about 1 / (2 L): white paper has a soft border a pixel
+    wide, a lamp next to none. Lenses, sharpening and compression soften or harden borders, hence a
+    margin below which nothing is restored (paper, sky and shirts stay as they are) and a cap. The
+    colour comes from the same border pixels.
+
+    Args:
+        rings: from `find_rings`.
+        colour: linear colour of those pixels, (3, n).
+        count: number of regions, with 0 for none.
+        gain: see `restore_highlights`.
+    """
+    region, ring = rings[:, 1], rings[:, 2]
+    border, outside = ring <= 2, ring == 3
+
+    def total(where: NDArray[np.bool_], values: NDArray[np.float32] | None = None) -> NDArray[Any]:
+        weights = None if values is None else values[where]
+        return np.bincount(region[where], weights, minlength=count)
+
+    largest = colour.max(axis=0)
+    length, pixels, known = total(ring == 1), total(border), total(outside)
+    samples = np.maximum(known, 1)
+    background = total(outside, largest) / samples
+    variance = total(outside, largest**2) / samples - background**2
+    excess = total(border, np.maximum(largest - background[region], 0))
+    # The background's own texture passes for mixed light: half of what a normal distribution has
+    # above its mean, 0.4 sigma a pixel, is taken off.
+    excess = np.maximum(excess - 0.2 * np.sqrt(np.maximum(variance, 0)) * pixels, 0)
+    dark = np.maximum(1 - background, 1e-3)
     sharpness = length / (2 * excess / dark + _FLOOR * length + 1e-6)
     level = 1 + gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
-    level[(length == 0) | (rings[:, COUNT] == 0)] = 1
-    strongest = colour.max(axis=1, keepdims=True)
-    tint = np.where(strongest > 1e-3, colour / np.maximum(strongest, 1e-6), 1)
-    brighten(image, labels, (level[:, None] * tint).astype(np.float32), linear)
+    level[(length == 0) | (known == 0)] = 1
+
+    mixed = [
+        total(border, np.maximum(c - (total(outside, c) / samples)[region], 0)) for c in colour
+    ]
+    strongest = np.maximum(np.max(mixed, axis=0), 1e-3)
+    tint = np.where(strongest > 1e-3, mixed / strongest, 1)
+    return np.ascontiguousarray((level * tint).T, np.float32)

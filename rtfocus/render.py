@@ -122,7 +122,7 @@ class LensRenderer:
         if nearest < SHARP:
             return
         colour, level, scale = self._linear, radius, 1.0
-        while min(level.shape) > 1 and 1 / scale < 2 * (2 * nearest + 2):
+        while min(level.shape) > 1 and 1 / scale < 1.5 * nearest:
             height, width = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
             small_colour = np.empty((3, height, width), np.float32)
             small_level = np.empty((height, width), np.float32)

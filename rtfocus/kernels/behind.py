@@ -110,7 +110,8 @@ def look_behind(
             weight = w0 + w1 + w2 + w3
             if weight <= _NEED:
                 continue
-            index = int(min(max((nearest + limit) / LOOKUP_STEP, 0.0), lookup.size - 1.0))
+            slot = float(nearest + limit) / LOOKUP_STEP
+            index = int(min(max(slot, 0.0), lookup.size - 1.0))
             if lookup[index] >= layer[y, x]:
                 continue
             behind_layer[y, x] = lookup[index]

@@ -1,0 +1,104 @@
+"""ONNX Runtime: loading a network on a device, and saying plainly why that failed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rtfocus.device import Device
+from rtfocus.errors import DeviceError, ModelError, UnavailableError
+
+_TRAINING_FORMATS = {".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".h5", ".tflite"}
+
+
+def open_session(path: Path, device: Device, threads: int) -> Any:
+    """Load a network, as an `onnxruntime.InferenceSession` that really runs on `device`.
+
+    Raises:
+        ModelError: the file is absent, of another format, or not what ONNX Runtime reads.
+        DeviceError: ONNX Runtime would run it elsewhere.
+        UnavailableError: ONNX Runtime is not installed.
+    """
+    _check_file(path)
+    ort = _import_runtime()
+    wanted = device.providers[0]
+    if wanted not in ort.get_available_providers():
+        raise DeviceError(_elsewhere(device, ort.get_available_providers()))
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what matters comes back as an exception
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Spinning threads would burn the cores that reading, rendering and writing share with the
+    # network.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(str(path), options, providers=list(device.providers))
+    except runtime_errors() as error:
+        raise ModelError(
+            f"{str(path)!r} cannot be loaded: {reason(error)}. Give an ONNX network that ONNX "
+            f"Runtime {ort.__version__} reads; exporting it again with opset 17 often helps."
+        ) from error
+    if session.get_providers()[0] != wanted:  # it falls back to the CPU without a word
+        raise DeviceError(_elsewhere(device, session.get_providers()))
+    return session
+
+
+def _elsewhere(device: Device, providers: list[str]) -> str:
+    return (
+        f"the depth network cannot run on {device}: ONNX Runtime offers {', '.join(providers)} "
+        f"here, not {device.providers[0]}. See what `rtfocus doctor` says, or use --device cpu."
+    )
+
+
+def _check_file(path: Path) -> None:
+    if path.suffix.lower() in _TRAINING_FORMATS:
+        raise ModelError(
+            f"{str(path)!r} holds weights without a network. Export it to ONNX first "
+            "(torch.onnx.export, opset 17) and give the .onnx file."
+        )
+    if not path.is_file():
+        raise ModelError(
+            f"there is no network file {str(path)!r}. Give an .onnx file with its card beside it."
+        )
+
+
+def _import_runtime() -> ModuleType:
+    """ONNX Runtime, imported when first wanted: it comes with an extra, and takes its time."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UnavailableError(
+            f"ONNX Runtime, which runs depth networks, cannot be imported ({error}). Install it: "
+            'pip install "rtfocus[cpu]", or "rtfocus[cuda]" for an NVIDIA GPU.'
+        ) from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its classes have no common base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        state.EPFail,
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoModel,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+
+
+def reason(error: Exception) -> str:
+    """ONNX Runtime's message in one line, without its error code and its C++ source location."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"^Load model from .*? failed:", "", text)
+    text = re.sub(r"/\S+\.(?:cc|h):\d+ [^()]*\([^()]*\) ", "", text)
+    return text.rstrip(". ")
