@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtfocus.kernels.jit import F32, U8, kernel
-from rtfocus.kernels.membership import NOTHING
-from rtfocus.layers import LOOKUP_STEP
+from rtfocus.kernels.membership import NOTHING, layer_of
 
 _SAME = np.float32(1)
 _NEED = np.float32(0.2)
@@ -82,22 +81,30 @@ def look_behind(
         last: row of the picture.
     """
     sharp = lookup[lookup.size // 2]
+    height, width = level.shape
     half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
+    farthest = np.empty(width, np.uint8)  # layer of the farthest of the four around a pixel
     for y in range(first, last):
         fy = max((y + half) * scale - half, zero)
         ya = int(fy)
-        yb = min(ya + 1, level.shape[0] - 1)
+        yb = min(ya + 1, height - 1)
         ty = fy - ya
+        for xa in range(width):
+            xb = min(xa + 1, width - 1)
+            far = min(min(level[ya, xa], level[ya, xb]), min(level[yb, xa], level[yb, xb]))
+            farthest[xa] = layer_of(far, lookup, limit)
         for x in range(layer.shape[1]):
             if layer[y, x] <= sharp or behind_layer[y, x] != NOTHING:
                 continue
-            bound = edge[layer[y, x]]
             fx = max((x + half) * scale - half, zero)
             xa = int(fx)
-            xb = min(xa + 1, level.shape[1] - 1)
+            if layer[y, x] <= farthest[xa]:
+                continue
+            xb = min(xa + 1, width - 1)
             tx = fx - xa
             r0, r1, r2, r3 = level[ya, xa], level[ya, xb], level[yb, xa], level[yb, xb]
             # Of several things behind, the nearest: the rest of a slanted surface, not the wall.
+            bound = edge[layer[y, x]]
             nearest = -np.float32(np.inf)
             for r in (r0, r1, r2, r3):
                 if nearest < r < bound:
@@ -110,11 +117,10 @@ def look_behind(
             weight = w0 + w1 + w2 + w3
             if weight <= _NEED:
                 continue
-            slot = float(nearest + limit) / LOOKUP_STEP
-            index = int(min(max(slot, 0.0), lookup.size - 1.0))
-            if lookup[index] >= layer[y, x]:
+            found = layer_of(nearest, lookup, limit)
+            if found >= layer[y, x]:
                 continue
-            behind_layer[y, x] = lookup[index]
+            behind_layer[y, x] = found
             for c in range(3):
                 behind[c, y, x] = (
                     w0 * colour[c, ya, xa]

@@ -15,16 +15,21 @@ NOTHING = 255
 
 
 @kernel
+def layer_of(radius: float, lookup: U8, limit: float) -> int:
+    """Layer of a signed radius, from the table of a `rtfocus.layers.LayerPlan`."""
+    slot = np.float32(radius + limit) * np.float32(1 / LOOKUP_STEP)
+    return lookup[int(min(max(slot, np.float32(0)), np.float32(lookup.size - 1)))]  # type: ignore[no-any-return]
+
+
+@kernel
 def classify(radius: F32, lookup: U8, limit: float, layer: U8, first: int, last: int) -> None:
     """Layer number of every pixel of rows first..last."""
-    scale = np.float32(1 / LOOKUP_STEP)
-    bias = np.float32(limit / LOOKUP_STEP)
-    top = np.float32(lookup.size - 1)
+    limit = np.float32(limit)
     for y in range(first, last):
         r = radius[y]
         out = layer[y]
         for x in range(r.size):
-            out[x] = lookup[int(min(max(r[x] * scale + bias, np.float32(0)), top))]
+            out[x] = layer_of(r[x], lookup, limit)
 
 
 @kernel
