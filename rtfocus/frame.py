@@ -98,3 +98,4 @@ class Disparity:
 
     values: Map
     metric: tuple[float, float] | None = None
+    cut: bool = False

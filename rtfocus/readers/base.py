@@ -11,9 +11,9 @@ from rtfocus.frame import Frame, StreamInfo
 class Reader(Protocol):
     """A source of frames: iterate once, then close. Also a context manager that closes.
 
-    Opening reads enough to fill `info`, and raises `InputError` for what can't be read. Iterating yields
-    frames with strictly increasing `pts`, all of `info`'s size. A stream that breaks off raises
-    `InputCutShort` after its last good frame, with a message that says how far it got.
+    Opening reads enough to fill `info`, and raises `InputError` for what can't be read. Iterating
+    yields frames with strictly increasing `pts`, all of `info`'s size. A stream that breaks off
+    raises `InputCutShort` after its last good frame, with a message that says how far it got.
     """
 
     @property
@@ -26,6 +26,8 @@ class Reader(Protocol):
     def close(self) -> None:
         """Release files and devices; safe to call twice, and from another thread than iterates."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        self.close()

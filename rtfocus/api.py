@@ -1,0 +1,140 @@
+"""Frame by frame from Python."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtfocus.depth import open_depth
+from rtfocus.device import resolve
+from rtfocus.engine import Engine
+from rtfocus.errors import InputError, UsageError
+from rtfocus.frame import Frame, Image, Map, Scale, StreamInfo
+from rtfocus.settings import Settings
+
+_TIME_BASE = Fraction(1, 1_000_000)
+
+
+class Refocus:
+    """Refocuses pictures one after the other, as a camera or a program of your own delivers them.
+
+        with rtfocus.Refocus(focus=(0.5, 0.4), f_number=1.8, model="depth.onnx") as refocus:
+            for image in camera:
+                show(refocus(image))
+
+    Depth comes with each picture, or from the network that `model` names. Consecutive pictures are
+    taken for a video: depth is kept steady and the plane of focus follows its point. Not safe for
+    use from several threads at once.
+    """
+
+    def __init__(self, settings: Settings | None = None, **options: Any) -> None:
+        """Args: settings: or its fields as keywords, see `rtfocus.Settings`."""
+        if settings is not None and options:
+            raise UsageError("give settings, or options by keyword, but not both")
+        self._settings = settings or Settings.create(**options)
+        self._device = resolve(self._settings.device)
+        self._engine: Engine | None = None
+        self._given = _GivenDepth()
+        self._size: tuple[int, int] | None = None
+        self._index = 0
+
+    def __call__(
+        self,
+        image: Image,
+        disparity: Map | None = None,
+        *,
+        scale: Scale = "relative",
+        time: float | None = None,
+    ) -> Image:
+        """The picture refocused, (h, w, 3) uint8 RGB.
+
+        Args:
+            image: (h, w, 3) uint8 RGB; every picture of the same size.
+            disparity: float32 (gh, gw) of any size with the picture's aspect, larger is nearer;
+                None: from the network.
+            scale: what the disparity's numbers mean, see `rtfocus.frame.Scale`; the same for all
+                pictures.
+            time: presentation time in seconds; default: 30 pictures a second.
+
+        Raises:
+            UsageError: the picture or the disparity is not of that form.
+            ModelError: neither disparity nor a network was given.
+        """
+        _check(image, disparity)
+        if self._engine is None:
+            self._engine = self._open(image, disparity, scale)
+            self._size = image.shape[:2]
+        if image.shape[:2] != self._size:
+            raise UsageError(
+                f"a picture of {image.shape[:2]} after one of {self._size}: use a new Refocus"
+            )
+        self._given.disparity = disparity
+        pts = round((self._index / 30 if time is None else time) / _TIME_BASE)
+        frame = Frame(np.ascontiguousarray(image), self._index, pts, _TIME_BASE)
+        self._index += 1
+        return self._engine.refocus(frame).image
+
+    def close(self) -> None:
+        """Release threads and devices; safe to call twice."""
+        if self._engine is not None:
+            self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _open(self, image: Image, disparity: Map | None, scale: Scale) -> Engine:
+        if disparity is not None:
+            self._given.scale = scale
+            return Engine(self._settings, self._given)
+        height, width = image.shape[:2]
+        info = StreamInfo("pictures", "sequence", width, height, _TIME_BASE, Fraction(30), None)
+        settings = self._settings
+        depth = open_depth(
+            settings.model,
+            settings.depth,
+            settings.depth_kind,
+            info,
+            device=self._device,
+            size=settings.depth_size,
+            threads=settings.cores(),
+            every=settings.depth_every,
+        )
+        return Engine(settings, depth)
+
+
+class _GivenDepth:
+    """The disparity that came with the picture."""
+
+    scale: Scale = "relative"
+    steady = True
+    description = "given with each picture"
+    disparity: Map | None = None
+
+    def estimate(self, frame: Frame) -> Map:
+        if self.disparity is None:
+            raise InputError(f"picture {frame.index} came without disparity, those before it with")
+        return np.ascontiguousarray(self.disparity, np.float32)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def _check(image: NDArray[Any], disparity: NDArray[Any] | None) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise UsageError(
+            f"a picture must be (height, width, 3) uint8 RGB, not {image.shape} {image.dtype}"
+        )
+    if disparity is None:
+        return
+    if disparity.ndim != 2 or not np.issubdtype(disparity.dtype, np.floating):
+        raise UsageError(
+            f"disparity must be (height, width) float32, not {disparity.shape} {disparity.dtype}"
+        )
+    if not np.isfinite(disparity).all():
+        raise UsageError("disparity holds values that are NaN or infinite")

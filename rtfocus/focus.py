@@ -1,0 +1,123 @@
+"""Where the plane of focus lies, from frame to frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtfocus.errors import UsageError
+from rtfocus.frame import Disparity, Frame
+
+_WINDOW = 0.02
+"""Half width of the window around a point, as a share of the picture's height."""
+
+_HOLD = 0.015
+"""A change of the thing's disparity that does not move the plane: noise."""
+
+_FOLLOW = 0.35
+"""Share of a larger change that the plane follows in every thirtieth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class FocusPoint:
+    """The thing at a point, 0..1 of width and height from the top left."""
+
+    x: float
+    y: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
+            raise UsageError(
+                f"focus {self.x:g},{self.y:g}: both must lie in 0..1, from the top left corner"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FocusDistance:
+    """A distance in metres; needs metric depth."""
+
+    metres: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.metres) and self.metres > 0):
+            raise UsageError(f"focus distance {self.metres!r}: must be a number of metres above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class FocusDisparity:
+    """A normalised disparity."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise UsageError(f"focus disparity {self.value!r}: must be a number")
+
+
+FocusTarget = FocusPoint | FocusDistance | FocusDisparity
+
+
+class Focuser:
+    """Keeps the plane on its target.
+
+    What is at a point is followed with hysteresis: the plane rests until the thing has moved by
+        more than noise,
+    then follows it at a rate that does not depend on the frame rate, until it is there. At a cut it
+    jumps.
+    """
+
+    def __init__(self, target: FocusTarget) -> None:
+        self._target = target
+        self._plane: float | None = None
+        self._time = 0.0
+        self._following = False
+
+    def update(self, disparity: Disparity, frame: Frame) -> float:
+        """Normalised disparity of the plane of focus.
+
+        Raises:
+            UsageError: a distance was asked for, but depth is not metric.
+        """
+        if isinstance(self._target, FocusDisparity):
+            return self._target.value
+        if isinstance(self._target, FocusDistance):
+            if disparity.metric is None:
+                raise UsageError(
+                    "a focus distance in metres needs metric depth; this depth is relative. "
+                    "Focus on a point (--focus X,Y) or a disparity (--focus-disparity D)"
+                )
+            scale, offset = disparity.metric
+            return (1 / self._target.metres - offset) / scale
+        return self._follow(_disparity_at(self._target, disparity), disparity.cut, frame.time)
+
+    def _follow(self, seen: float, cut: bool, time: float) -> float:
+        elapsed, self._time = max(time - self._time, 0.0), time
+        if self._plane is None or cut:
+            self._plane, self._following = seen, False
+            return seen
+        away = seen - self._plane
+        if abs(away) > _HOLD:
+            self._following = True
+        elif abs(away) < _HOLD / 4:
+            self._following = False
+        if self._following:
+            self._plane += away * (1 - (1 - _FOLLOW) ** (30 * elapsed))
+        return self._plane
+
+
+def _disparity_at(point: FocusPoint, disparity: Disparity) -> float:
+    """Disparity of the thing under the point: the median of the half nearest to its own value.
+
+    A plain median or mean of the window would lie between two things where the point is close to an
+    edge.
+    """
+    values = disparity.values
+    height, width = values.shape
+    x, y = min(int(point.x * width), width - 1), min(int(point.y * height), height - 1)
+    reach = max(1, round(_WINDOW * height))
+    window = values[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].ravel()
+    own = np.median(values[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2])
+    nearest = np.argsort(np.abs(window - own), kind="stable")[: len(window) // 2 + 1]
+    return float(np.median(window[nearest]))

@@ -1,0 +1,209 @@
+"""A whole job: read, estimate depth, refocus and write, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from rtfocus.depth import open_depth
+from rtfocus.depth.save import open_depth_writer
+from rtfocus.device import resolve
+from rtfocus.engine import Engine
+from rtfocus.errors import InputCutShort, UsageError
+from rtfocus.frame import Frame, StreamInfo
+from rtfocus.metrics import Metrics
+from rtfocus.overlap import Ahead
+from rtfocus.readers import open_reader
+from rtfocus.settings import Settings
+from rtfocus.writers import check_output, open_writer
+
+T = TypeVar("T")
+
+log = logging.getLogger("rtfocus")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a job did.
+
+    Attributes:
+        frames: frames written.
+        seconds: wall time from opening the input to the finished output.
+        cpu_seconds: CPU time of the whole process in that time.
+        device: where it was computed.
+        depth: where depth came from.
+        size: width and height.
+        outputs: what was written.
+        stages: per stage the median and 95th percentile of wall and CPU time in ms; CPU time
+            without that of threads which a stage starts.
+    """
+
+    frames: int
+    seconds: float
+    cpu_seconds: float
+    device: str
+    depth: str
+    size: tuple[int, int]
+    outputs: tuple[str, ...]
+    stages: dict[str, dict[str, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        fps = self.frames / self.seconds if self.seconds else 0.0
+        return {**asdict(self), "fps": round(fps, 2)}
+
+
+def refocus(
+    source: str,
+    output: str | Sequence[str],
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> Summary:
+    """Refocus a video, an image or a directory of images.
+
+    Args:
+        source: the input, as on the command line: a file, a directory of images, or "pattern".
+        output: a video or image file, or a directory ending in "/"; or several of them.
+        overwrite: replace outputs that exist.
+        **options: see `rtfocus.Settings`, for example focus=(0.3, 0.5), f_number=1.4.
+
+    Raises:
+        RtfocusError: see `rtfocus.errors`; nothing appears under the output's name then, except
+            after `InputCutShort`, when what was read until there is kept.
+    """
+    outputs = (output,) if isinstance(output, str) else tuple(output)
+    return Job(source, outputs, Settings.create(**options), overwrite=overwrite).run()
+
+
+class Job:
+    """One input to one or several outputs."""
+
+    def __init__(
+        self, source: str, outputs: Sequence[str], settings: Settings, *, overwrite: bool = False
+    ) -> None:
+        if not outputs:
+            raise UsageError("no output: name one with -o, such as -o out.mp4")
+        for name in outputs:
+            check_output(name, source, overwrite=overwrite)
+        self._source = source
+        self._outputs = tuple(outputs)
+        self._settings = settings
+        self._overwrite = overwrite
+        self._stopped = threading.Event()
+        self._cut: InputCutShort | None = None
+
+    def stop(self) -> None:
+        """End early as if the input had ended; `run` then raises KeyboardInterrupt. From any thread."""
+        self._stopped.set()
+
+    def run(self, on_frame: Callable[[int, StreamInfo], None] | None = None) -> Summary:
+        """Do it.
+
+        Args:
+            on_frame: called after every frame written with their number so far and what is known of
+                the input.
+
+        Raises:
+            KeyboardInterrupt: `stop` was called; what was written is finished.
+            RtfocusError: see `refocus`.
+        """
+        start, start_cpu = time.perf_counter(), time.process_time()
+        settings, metrics, frames = self._settings, Metrics(), 0
+        device = resolve(settings.device)
+        with ExitStack() as stack:
+            rate = (
+                None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
+            )
+            reader = stack.enter_context(open_reader(self._source, rate))
+            info = reader.info
+            depth = open_depth(
+                settings.model,
+                settings.depth,
+                settings.depth_kind,
+                info,
+                device=device,
+                size=settings.depth_size,
+                threads=settings.cores(),
+                every=settings.depth_every,
+            )
+            stack.callback(depth.close)
+            log.info("depth: %s; rendering on %s (%s)", depth.description, device, device.reason)
+            sink = None
+            if settings.save_depth is not None:
+                sink = open_depth_writer(settings.save_depth, info, overwrite=self._overwrite)
+                stack.enter_context(sink)
+            writers = [stack.enter_context(self._open_writer(name, info)) for name in self._outputs]
+            engine = Engine(
+                settings,
+                depth,
+                look_ahead=0 if info.kind == "image" else settings.look_ahead,
+                metrics=metrics,
+                depth_sink=sink,
+            )
+            stack.callback(engine.close)
+
+            decoded = stack.enter_context(
+                Ahead(self._until_end(metrics.each("read", reader)), name="read")
+            )
+            estimated = stack.enter_context(
+                Ahead(self._until_end(engine.estimate(decoded)), name="depth")
+            )
+            refocused = stack.enter_context(Ahead(engine.stream(estimated), name="render"))
+            for frame in refocused:
+                with metrics.time("write"):
+                    for writer in writers:
+                        writer.write(frame)
+                frames += 1
+                if on_frame is not None:
+                    on_frame(frames, info)
+            with metrics.time("finish"):
+                for writer in writers:
+                    writer.close()
+            if self._cut is not None:
+                raise self._cut
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+        stages = metrics.report()
+        stages.pop("wait", None)
+        return Summary(
+            frames=frames,
+            seconds=round(time.perf_counter() - start, 3),
+            cpu_seconds=round(time.process_time() - start_cpu, 3),
+            device=str(device),
+            depth=depth.description,
+            size=(info.width, info.height),
+            outputs=self._outputs,
+            stages=stages,
+        )
+
+    def _open_writer(self, name: str, info: StreamInfo) -> Any:
+        settings = self._settings
+        return open_writer(
+            name,
+            info,
+            codec=settings.codec,
+            crf=settings.crf,
+            preset=settings.encoder_preset,
+            overwrite=self._overwrite,
+            threads=settings.threads,
+        )
+
+    def _until_end(self, items: Iterable[T]) -> Iterator[T]:
+        """The items until the input breaks off or the job is stopped, both of which end it in order."""
+        try:
+            for item in items:
+                if self._stopped.is_set():
+                    return
+                yield item
+        except InputCutShort as cut:
+            self._cut = cut
+
+
+__all__ = ["Frame", "Job", "Summary", "refocus"]

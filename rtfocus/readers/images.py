@@ -1,0 +1,218 @@
+"""Single images, and directories of images as sequences."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rtfocus.errors import InputCutShort, InputError
+from rtfocus.frame import Frame, Image, StreamInfo
+from rtfocus.readers.alpha import over_black
+from rtfocus.readers.base import Reader
+from rtfocus.readers.orientation import Orientation
+
+Stored = NDArray[np.integer | np.floating]
+"""Samples as OpenCV decodes them: grey, BGR or BGRA."""
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+"""Files of a directory that belong to the sequence."""
+
+DEFAULT_RATE = Fraction(25)
+"""Frames per second of a directory of images."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|II\*\0|MM\0\*|II\+\0|MM\0\+|BM", re.DOTALL
+)
+SIGNATURE_LENGTH = 12
+"""Bytes from the start of a file that `is_image` needs."""
+
+
+def is_image(head: bytes) -> bool:
+    """Whether a file that starts with these bytes is a PNG, JPEG, WebP, TIFF or BMP image."""
+    return _SIGNATURE.match(head) is not None
+
+
+class ImageReader(Reader):
+    """One still image: a stream of a single frame."""
+
+    def __init__(self, source: str) -> None:
+        """Decode the image; `InputError` where that fails."""
+        self._image = read_image(Path(source))
+        height, width, _ = self._image.shape
+        self._info = StreamInfo(
+            source, "image", width, height, time_base=DEFAULT_RATE**-1, rate=None, frames=1
+        )
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the frame."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The one frame."""
+        yield Frame(self._image, 0, 0, self._info.time_base)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class SequenceReader(Reader):
+    """The images of a directory, in the natural order of their names: img2 before img10."""
+
+    def __init__(self, source: str, rate: Fraction | None = None) -> None:
+        """List the directory and decode its first image.
+
+        Args:
+            source: the directory. Hidden files and what is not an image by its suffix are ignored.
+            rate: frames per second, 25 if None.
+
+        Raises:
+            InputError: no images, or the first can't be read.
+        """
+        self._paths = list_images(Path(source))
+        if not self._paths:
+            raise InputError(
+                f"{source!r} holds no images. Give a directory with files that end in one of "
+                f"{', '.join(sorted(SUFFIXES))}."
+            )
+        self._first: Image | None = read_image(self._paths[0])
+        height, width, _ = self._first.shape
+        rate = rate or DEFAULT_RATE
+        self._info = StreamInfo(
+            source,
+            "sequence",
+            width,
+            height,
+            time_base=1 / rate,
+            rate=rate,
+            frames=len(self._paths),
+        )
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first frame."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """One image after the other; `InputCutShort` at one that is damaged or of another size."""
+        for index, path in enumerate(self._paths):
+            image = self._read(index, path)
+            yield Frame(image, index, index, self._info.time_base, duration=1)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _read(self, index: int, path: Path) -> Image:
+        if self._first is not None:
+            image, self._first = self._first, None
+            return image
+        done = f"The {index} of {len(self._paths)} images before it were read."
+        try:
+            image = read_image(path)
+        except InputError as error:
+            raise InputCutShort(f"{error} {done}") from error
+        height, width, _ = image.shape
+        if (width, height) != (self._info.width, self._info.height):
+            raise InputCutShort(
+                f"{str(path)!r} is {width}x{height}, but {str(self._paths[0])!r} is "
+                f"{self._info.width}x{self._info.height}: all images of a sequence must be of one "
+                f"size. Scale or move away the one that differs. {done}"
+            )
+        return image
+
+
+def list_images(directory: Path) -> list[Path]:
+    """The images in a directory in natural order, hidden ones left out."""
+    try:
+        paths = [path for path in directory.iterdir() if path.is_file()]
+    except OSError as error:
+        raise InputError(f"{str(directory)!r} cannot be listed ({error.strerror}).") from error
+    images = [p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+    return sorted(images, key=lambda path: (_natural(path.name), path.name))
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sort key in which runs of digits count as numbers."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name.lower()))]
+
+
+def read_image(path: Path) -> Image:
+    """Decode an image file: upright, 8 bits, alpha over black, colour profiles ignored.
+
+    Raises:
+        InputError: the file can't be read or decoded, or holds other than 8 or 16 bits a sample.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be read ({error.strerror}).") from error
+    decoded = _decode(data)
+    if decoded is None:
+        raise InputError(
+            f"{str(path)!r} cannot be decoded as an image: it is damaged, cut short, or none of "
+            "PNG, JPEG, WebP, TIFF and BMP. Copy or export it again."
+        )
+    stored, exif = decoded
+    if stored.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{str(path)!r} holds {stored.dtype} samples, but only 8 and 16 bits are read. "
+            "Export it with 8 or 16 bits per channel."
+        )
+    return Orientation.from_exif(exif).apply(_to_rgb(stored))
+
+
+def _decode(data: bytes) -> tuple[Stored, bytes] | None:
+    """Samples as they are stored and the EXIF block, maybe empty; None where OpenCV can't."""
+    # libpng reports damage straight to stderr, so it is not let near any.
+    if not data or (data.startswith(_PNG) and not _png_is_sound(data)):
+        return None
+    # OpenCV would log what is reported here as an error.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        stored, kinds, blocks = cv2.imdecodeWithMetadata(
+            np.frombuffer(data, np.uint8), flags=cv2.IMREAD_UNCHANGED
+        )
+    except cv2.error:  # beyond OpenCV's limits of size
+        return None
+    if stored is None:
+        return None
+    exif = [bytes(b) for k, b in zip(kinds, blocks, strict=True) if k == cv2.IMAGE_METADATA_EXIF]
+    return cast(Stored, stored), exif[0] if exif else b""
+
+
+def _png_is_sound(data: bytes) -> bool:
+    """Whether all chunks up to the last are there and match their checksums (RFC 2083, 3.2)."""
+    start = len(_PNG)
+    while start + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, start)
+        end = start + 8 + length
+        if end + 4 > len(data) or zlib.crc32(data[start + 4 : end]) != int.from_bytes(
+            data[end : end + 4]
+        ):
+            return False
+        if kind == b"IEND":
+            return True
+        start = end + 4
+    return False
+
+
+def _to_rgb(stored: Stored) -> Image:
+    """From grey, BGR or BGRA of 8 or 16 bits to 8-bit RGB over black."""
+    if stored.dtype == np.uint16:
+        stored = ((stored.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    channels = 1 if stored.ndim == 2 else stored.shape[2]
+    if channels == 4:
+        return over_black(cast(NDArray[np.uint8], cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA)))
+    return cast(
+        Image, cv2.cvtColor(stored, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
+    )

@@ -1,0 +1,4 @@
+from rtfocus.readers.base import Reader
+
+
+class PatternReader(Reader): ...

@@ -1,0 +1,263 @@
+"""Video files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import av.container
+from av.buffer import Buffer
+from av.codec.context import ThreadType
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from rtfocus.errors import InputCutShort, InputError
+from rtfocus.frame import Frame, StreamInfo
+from rtfocus.readers.base import Reader
+from rtfocus.readers.colour import ColourConverter
+from rtfocus.readers.orientation import Orientation
+from rtfocus.readers.timeline import Timeline
+
+_log = logging.getLogger("rtfocus")
+
+_MAX_THREADS = 4
+"""Of the decoder; each holds a picture, so an 8K clip on a many-core machine stays affordable."""
+
+_DEFAULT_RATE = Fraction(25)
+"""For streams that do not say, as FFmpeg assumes."""
+
+_MARKS_PARTIAL = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv"}
+"""Containers in which a packet marked corrupt is one that the end of the file cuts through."""
+
+_STATES_DURATION = {"matroska,webm", "flv"}
+"""Containers whose header says how long they are, while their index is sparse."""
+
+_DURATION_SLACK = 0.5
+"""Seconds by which a healthy file may fall short of that."""
+
+_CHECK = "Check that the file plays; if it is still being written or copied, wait for that to end."
+
+
+class VideoReader(Reader):
+    """The main video stream of a file: upright RGB pictures with the stream's own times.
+
+    A damaged packet is skipped with a warning. A file that ends before what its index or header
+    promises, or whose picture size changes, raises `InputCutShort` after its last good frame.
+    """
+
+    def __init__(self, source: str) -> None:
+        """Open the file and decode its first picture; `InputError` where there is none."""
+        self._source = source
+        self._lock = threading.Lock()
+        self._closed = False
+        self._warned = False
+        self._damage = ""  # why what was read since the last good picture gave none
+        self._reached = 0.0  # latest time of any stream so far [s]
+        self._container = open_container(source)
+        try:
+            self._stream = main_stream(source, self._container)
+            self._stream.thread_type = ThreadType.AUTO
+            self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
+            self._packets = self._container.demux()
+            self._pictures = self._decode()
+            first = next(self._pictures, None)
+            if first is None:
+                reason = f" ({self._damage})" if self._damage else ""
+                raise InputError(
+                    f"{source!r} holds no picture that can be decoded{reason}. {_CHECK}"
+                )
+            self._orientation = orientation(first)
+            self._info = self._describe(first)
+        except BaseException:
+            self._container.close()
+            raise
+        self._first: av.VideoFrame | None = first
+        self._colour = ColourConverter(source, self._stream.codec_context.name)
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known before the first frame; `media` is the file itself."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Decode to the end; `InputCutShort` where the file breaks off or changes its size."""
+        time_base = self._info.time_base
+        timeline = Timeline(round(1 / ((self._info.rate or _DEFAULT_RATE) * time_base)))
+        picture, self._first = self._first, None
+        if picture is None:
+            return
+        size = (picture.width, picture.height)
+        index = 0
+        while picture is not None:
+            if (picture.width, picture.height) != size:
+                raise self._size_change(picture, size, index, timeline.span * time_base)
+            pts = timeline.place(picture.pts, picture.duration)
+            image = self._orientation.apply(self._colour.convert(picture))
+            yield Frame(image, index, pts, time_base, picture.duration)
+            index += 1
+            picture = next(self._pictures, None)
+        if not self._closed:
+            self._check_complete(index, float(timeline.span * time_base))
+
+    def close(self) -> None:
+        """Close the file; an iteration that is under way ends after its current frame."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._container.close()
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        while (pictures := self._step()) is not None:
+            yield from pictures
+
+    def _step(self) -> list[av.VideoFrame] | None:
+        """Read one packet and decode it; None at the end, or once closed.
+
+        All streams are read, because where the others end tells a short video from a cut file.
+        """
+        with self._lock:
+            if self._closed:
+                return None
+            try:
+                packet = next(self._packets, None)
+            except av.FFmpegError as error:
+                self._damage = str(error.strerror)
+                return None
+            if packet is None:
+                return None
+            if packet.pts is not None and packet.time_base is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                self._reached = max(self._reached, float(end))
+            if packet.stream_index != self._stream.index:
+                return []
+            if packet.is_corrupt and self._container.format.name in _MARKS_PARTIAL:
+                self._damage = "the last picture is incomplete"
+                return []
+            return self._decode_packet(cast("av.Packet[VideoStream]", packet))
+
+    def _decode_packet(self, packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError as error:
+            self._damage = str(error.strerror)
+            if not self._warned:
+                self._warned = True
+                _log.warning("%s: damaged data is skipped (%s)", self._source, error.strerror)
+            return []
+        if pictures:
+            self._damage = ""
+        return pictures
+
+    def _describe(self, first: av.VideoFrame) -> StreamInfo:
+        stream = self._stream
+        rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
+        frames = count_frames(stream)
+        seconds = stated_duration(stream, self._container)
+        if frames is None and seconds is not None:
+            frames = round(seconds * rate)
+        width, height = first.width, first.height
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        if self._orientation.transpose:
+            width, height, aspect = height, width, 1 / aspect
+        return StreamInfo(
+            source=self._source,
+            kind="video",
+            width=width,
+            height=height,
+            time_base=cast(Fraction, first.time_base),
+            rate=rate,
+            frames=frames,
+            sample_aspect_ratio=aspect,
+            media=Path(self._source),
+        )
+
+    def _check_complete(self, frames: int, seconds: float) -> None:
+        """Raise `InputCutShort` unless the file held what it promised."""
+        if not (self._damage or self._ends_early()):
+            return
+        read = f"{frames} frames ({seconds:.2f} s)"
+        expected, rate = self._info.frames, self._info.rate
+        if expected and rate and expected > frames:
+            read = f"{frames} of {expected} frames ({seconds:.2f} of {float(expected / rate):.2f} s)"
+        reason = f" ({self._damage})" if self._damage else ""
+        raise InputCutShort(
+            f"{self._source!r} is cut short{reason}: {read} could be read. What was made of them "
+            "is kept; for the rest, copy or download the file again."
+        )
+
+    def _ends_early(self) -> bool:
+        """Whether the index points beyond the end of the file, or the header promises more time."""
+        index = self._stream.index_entries
+        if len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
+            return True
+        duration = self._container.duration
+        if self._container.format.name not in _STATES_DURATION or duration is None:
+            return False
+        start = self._container.start_time or 0
+        return self._reached < (start + duration) / av.time_base - _DURATION_SLACK
+
+    def _size_change(
+        self, picture: av.VideoFrame, size: tuple[int, int], frames: int, time: Fraction
+    ) -> InputCutShort:
+        old, new = "{}x{}".format(*size), f"{picture.width}x{picture.height}"
+        return InputCutShort(
+            f"{self._source!r} changes its picture size from {old} to {new} after {frames} frames, "
+            f"at {float(time):.2f} s. What was made of those is kept; bring the clip to one size "
+            f"first, as in: ffmpeg -i IN -vf scale={size[0]}:{size[1]} OUT.mp4"
+        )
+
+
+def open_container(source: str) -> av.container.InputContainer:
+    """Open a media file for reading; `InputError` where it is none."""
+    try:
+        return av.open(source, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{source!r} cannot be read as a video or an image ({error.strerror}). {_CHECK}"
+        ) from error
+
+
+def main_stream(source: str, container: av.container.InputContainer) -> VideoStream:
+    """The video stream with the largest picture, cover art aside; `InputError` if there is none."""
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+        raise InputError(
+            f"{source!r} holds no video, only {held}. Give a file with a video stream."
+        )
+    return max(streams, key=lambda stream: stream.width * stream.height)
+
+
+def orientation(picture: av.VideoFrame) -> Orientation:
+    """How a decoded picture is to be turned."""
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    return (
+        Orientation()
+        if matrix is None
+        else Orientation.from_display_matrix(bytes(cast(Buffer, matrix)))
+    )
+
+
+def count_frames(stream: VideoStream) -> int | None:
+    """Number of frames that will be shown, by the container's index; None where it has none."""
+    index = stream.index_entries
+    if stream.frames and len(index) == stream.frames:
+        return sum(not entry.is_discard for entry in index)
+    return stream.frames or None
+
+
+def stated_duration(stream: VideoStream, container: av.container.InputContainer) -> float | None:
+    """Seconds that the stream lasts, by its own account or else the container's."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    for key, value in stream.metadata.items():  # Matroska: "00:00:02.003000000"
+        if key.startswith("DURATION") and value.count(":") == 2:
+            hours, minutes, seconds = value.split(":")
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    return None if container.duration is None else container.duration / av.time_base

@@ -1,0 +1,298 @@
+"""Every option of a run, once: the command line, TOML files and Python arguments all come from here."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+
+from cyclopts import Group, Parameter
+
+from rtfocus.aperture import Aperture
+from rtfocus.errors import UsageError
+from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
+from rtfocus.lens import Lens
+
+DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
+Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
+Quality = Literal["high", "fast"]
+View = Literal["result", "original", "depth", "coc", "split"]
+
+DEPTH = Group("Depth", sort_key=2)
+FOCUS = Group("Focus", sort_key=3)
+LENS = Group("Lens", sort_key=4)
+OUTPUT = Group("Output", sort_key=5)
+MACHINE = Group("Machine", sort_key=6)
+
+
+def _pair(kind: type[float] | type[int], separator: str) -> Any:
+    def convert(_: object, tokens: Iterable[Any]) -> tuple[float, ...]:
+        text = next(iter(tokens)).value
+        parts = text.replace("x", separator).split(separator)
+        if len(parts) != 2:
+            raise ValueError(f"two numbers with {separator!r} between them")
+        return tuple(kind(part) for part in parts)
+
+    return convert
+
+
+def _option(group: Group, help: str, **keywords: Any) -> Parameter:  # noqa: A002
+    return Parameter(group=group, help=help, negative=(), **keywords)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What to do; units and meanings are those of the command line (`rtfocus run --help`).
+
+    Raises:
+        UsageError: a value, or a combination of values, makes no sense.
+    """
+
+    model: Annotated[
+        str | None, _option(DEPTH, "Depth network, FILE.onnx with its card FILE.toml beside it.")
+    ] = None
+    depth: Annotated[
+        str | None,
+        _option(
+            DEPTH,
+            "Depth from files instead: .npz, .npy, 16-bit .png, .pfm, a directory of them, or a "
+            "recording of --save-depth.",
+        ),
+    ] = None
+    depth_kind: Annotated[DepthKind | None, _option(DEPTH, "What those files hold.")] = None
+    depth_size: Annotated[
+        tuple[int, int] | None,
+        _option(
+            DEPTH,
+            "Height and width that the network runs at; default: what its card says.",
+            converter=_pair(int, "x"),
+            n_tokens=1,
+            metavar="HxW",
+        ),
+    ] = None
+    depth_every: Annotated[int, _option(DEPTH, "Run the network on every Nth frame.")] = 1
+    save_depth: Annotated[
+        str | None,
+        _option(
+            DEPTH,
+            "Keep the depth that was used, for --depth: .mkv or DIR/ for a video; .npz, .npy, .png "
+            "or .pfm for an image.",
+        ),
+    ] = None
+    smooth: Annotated[
+        float | None,
+        _option(
+            DEPTH,
+            "Smoothing of depth over time, 0..1; default: 0.5 with a network, 0 with depth from "
+            "files.",
+        ),
+    ] = None
+    look_ahead: Annotated[int, _option(DEPTH, "Frames that smoothing may look ahead.")] = 4
+
+    focus: Annotated[
+        tuple[float, float] | None,
+        _option(
+            FOCUS,
+            "Focus on the thing at this point, 0..1 of width and height from the top left; "
+            "default: 0.5,0.5.",
+            converter=_pair(float, ","),
+            n_tokens=1,
+            metavar="X,Y",
+        ),
+    ] = None
+    focus_distance: Annotated[
+        float | None, _option(FOCUS, "Focus at a distance in metres; needs metric depth.")
+    ] = None
+    focus_disparity: Annotated[
+        float | None, _option(FOCUS, "Focus at a normalised disparity, 0 far .. 1 near.")
+    ] = None
+    focus_range: Annotated[
+        float, _option(FOCUS, "Width of the band of normalised disparity that stays sharp.")
+    ] = 0.0
+
+    f_number: Annotated[float, _option(LENS, "Aperture; smaller is more blur.")] = 2.8
+    focal_length: Annotated[
+        float | None, _option(LENS, "Focal length in mm, for a physical lens with metric depth.")
+    ] = None
+    sensor_width: Annotated[
+        float | None, _option(LENS, "Sensor width in mm, with --focal-length.")
+    ] = None
+    max_radius: Annotated[
+        float | None, _option(LENS, "Largest blur radius, in percent of the picture's height.")
+    ] = None
+    method: Annotated[Method, _option(LENS, "How to blur.")] = "lens"
+    blades: Annotated[int, _option(LENS, "Aperture blades, 3..16; 0 is round.")] = 0
+    blade_rotation: Annotated[float, _option(LENS, "Rotation of the blades, in degrees.")] = 0.0
+    highlights: Annotated[
+        float, _option(LENS, "Share of the light that clipped highlights get back; 0 is none.")
+    ] = 1.0
+    quality: Annotated[Quality, _option(LENS, "Render tier.")] = "high"
+
+    view: Annotated[View, _option(OUTPUT, "What to write; depth is in MAGMA colours.")] = "result"
+    codec: Annotated[
+        str | None,
+        _option(OUTPUT, "Video encoder, such as h264, hevc, av1, prores; default: by the file."),
+    ] = None
+    crf: Annotated[float | None, _option(OUTPUT, "Quality of the encoder, smaller is better.")] = (
+        None
+    )
+    encoder_preset: Annotated[
+        str | None, _option(OUTPUT, "Speed of the encoder, such as veryfast or medium.")
+    ] = None
+    rate: Annotated[
+        float | None, _option(OUTPUT, "Frames per second of a directory of images; default: 25.")
+    ] = None
+
+    device: Annotated[str, _option(MACHINE, "auto, cpu, cuda or cuda:N.")] = "auto"
+    threads: Annotated[int, _option(MACHINE, "Processor cores to use; 0 is all.")] = 0
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        _require(self.depth_every >= 1, "depth every", self.depth_every, "1 or more")
+        _require(0 <= self.look_ahead <= 60, "look ahead", self.look_ahead, "0 to 60 frames")
+        _require(self.threads >= 0, "threads", self.threads, "0 (all cores) or more")
+        smooth = 0.0 if self.smooth is None else self.smooth
+        _require(0 <= smooth <= 1, "smooth", self.smooth, "between 0 and 1")
+        light = math.isfinite(self.highlights) and self.highlights >= 0
+        _require(light, "highlights", self.highlights, "0 or more")
+        rate = 25.0 if self.rate is None else self.rate
+        _require(0 < rate < math.inf, "rate", self.rate, "above 0")
+        if self.depth_size is not None:
+            _require(min(self.depth_size) >= 1, "depth size", self.depth_size, "1 or more each")
+        self.lens()
+        self.aperture()
+        self.target()
+
+    @classmethod
+    def create(cls, **options: Any) -> Self:
+        """Settings from keywords; a name that does not exist is a UsageError, not a TypeError."""
+        check_names(options, "rtfocus")
+        return cls(**options)
+
+    def lens(self) -> Lens:
+        """The lens that these settings describe."""
+        return Lens(
+            f_number=self.f_number,
+            focus_range=self.focus_range,
+            max_radius=self.max_radius,
+            focal_length_mm=self.focal_length,
+            sensor_width_mm=self.sensor_width,
+        )
+
+    def aperture(self) -> Aperture:
+        """The shape of its aperture."""
+        return Aperture(self.blades, self.blade_rotation)
+
+    def target(self) -> FocusTarget:
+        """What to focus on."""
+        given = {
+            "--focus": self.focus,
+            "--focus-distance": self.focus_distance,
+            "--focus-disparity": self.focus_disparity,
+        }
+        named = [name for name, value in given.items() if value is not None]
+        if len(named) > 1:
+            raise UsageError(f"{' and '.join(named)} contradict each other: give one of them")
+        if self.focus_distance is not None:
+            return FocusDistance(self.focus_distance)
+        if self.focus_disparity is not None:
+            return FocusDisparity(self.focus_disparity)
+        return FocusPoint(*(self.focus or (0.5, 0.5)))
+
+    def cores(self) -> int:
+        """How many threads a stage may use."""
+        if self.threads:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+
+    def _check_choices(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                raise UsageError(
+                    f"{name.replace('_', ' ')} {value!r} is not known; it must be "
+                    f"{', '.join(choices)}{suggest(str(value), choices)}"
+                )
+
+
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "depth_kind": get_args(DepthKind),
+    "method": get_args(Method),
+    "quality": get_args(Quality),
+    "view": get_args(View),
+}
+
+
+def load_config(path: str, preset: str | None = None) -> dict[str, Any]:
+    """Settings from a TOML file: its top level, overlaid with [preset.NAME].
+
+    Raises:
+        UsageError: no such file or preset, no TOML, or a key that is no setting.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path!r} cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path!r} is not TOML: {error}") from error
+    presets = table.pop("preset", {})
+    chosen: dict[str, Any] = {}
+    if preset is not None:
+        if not isinstance(presets, dict) or preset not in presets:
+            known = ", ".join(presets) or "none"
+            raise UsageError(
+                f"--preset {preset!r} is not in {path!r}; it has {known}{suggest(preset, presets)}"
+            )
+        chosen = presets[preset]
+    values = {key.replace("-", "_"): value for key, value in {**table, **chosen}.items()}
+    check_names(values, path)
+    return values
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as TOML that `load_config` reads; what is not set stands as a comment."""
+    lines = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        key = field.name.replace("_", "-")
+        if value is None:
+            lines.append(f"# {key} =")
+        elif isinstance(value, tuple):
+            lines.append(f"{key} = [{', '.join(map(repr, value))}]")
+        elif isinstance(value, str):
+            lines.append(f"{key} = {_quote(value)}")
+        else:
+            lines.append(f"{key} = {value!r}")
+    return "\n".join(lines) + "\n"
+
+
+def _quote(text: str) -> str:
+    """A TOML basic string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in escaped) + '"'
+
+
+def check_names(values: Mapping[str, object], where: str) -> None:
+    """Raise UsageError for a name that is no setting."""
+    known = get_type_hints(Settings)
+    for name in values:
+        if name not in known:
+            raise UsageError(f"{where}: there is no setting {name!r}{suggest(name, known)}")
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """A question with the nearest choice, or nothing."""
+    near = difflib.get_close_matches(word, list(choices), n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _require(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise UsageError(f"{name} {value!r}: must be {allowed}")

@@ -1,0 +1,175 @@
+"""Depth over time: steady where nothing moves, immediate where something does."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from rtfocus.align import align
+from rtfocus.frame import Disparity, Frame, Map, Scale
+from rtfocus.normalise import Normaliser
+
+_LONGEST = 64
+"""Frames that a still pixel remembers at strength 1."""
+
+_STILL, _MOVING = 8.0, 3.0
+"""Residual over noise at which depth begins to count as changed, where the picture stands or moves."""
+
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_THUMBNAIL = (32, 18)
+_CUT_PICTURE = 24.0
+"""Mean difference of thumbnails in levels, beyond which a cut is possible (a pan stays below)."""
+
+_CUT_DEPTH = 0.12
+"""Misfit of the depth maps that makes it one (a flash changes the picture but not the depth)."""
+
+
+@dataclass(slots=True)
+class _Measured:
+    """One frame after the causal filter, as look-ahead needs it."""
+
+    frame: Frame
+    grey: Map
+    aligned: Map | None  # None: no new measurement
+    value: Map
+    count: Map
+    measured_at: int  # frame number
+    cut: bool = False
+
+
+class Smoother:
+    """A recursive mean per pixel whose memory is cut where depth really changes.
+
+    A pixel keeps the mean of its last measurements and how many they are. Each new map is first
+    brought to the running one's scale and shift. Where it then differs from the mean by more than
+    noise explains, over a small neighbourhood, the memory shrinks, down to nothing but the new
+    value; where the picture itself stands still, it takes more evidence. So noise averages out on
+    walls, and edges that move do not trail.
+
+    With look-ahead, frames are given out later, and the mean of those that follow joins in where it
+    agrees.
+    """
+
+    def __init__(self, scale: Scale, *, strength: float, ahead: int = 0) -> None:
+        """Args: strength: 0..1, length of the memory. ahead: frames that `stream` holds back."""
+        self._scale = scale
+        self._longest = np.float32(1 + strength * (_LONGEST - 1))
+        self._ahead = ahead
+        self._normaliser = Normaliser(scale)
+        self._last: _Measured | None = None
+        self._raw: Map | None = None
+        self._thumbnail: Map | None = None
+
+    def update(self, disparity: Map, frame: Frame) -> Disparity:
+        """The smoothed, normalised disparity of the newest frame.
+
+        Args:
+            disparity: (gh, gw) float32 in the units of `scale`. The very same array as for the
+                frame before means that there is no new measurement.
+            frame: what it belongs to.
+        """
+        measured = self._measure(disparity, frame)
+        return self._normaliser.update(measured.value, cut=measured.cut)
+
+    def stream(self, pairs: Iterable[tuple[Frame, Map]]) -> Iterator[tuple[Frame, Disparity]]:
+        """Frames with their smoothed disparity, each given out when `ahead` more have come in."""
+        waiting: deque[_Measured] = deque()
+        for frame, disparity in pairs:
+            measured = self._measure(disparity, frame)
+            if measured.cut:
+                while waiting:
+                    yield self._release(waiting)
+            waiting.append(measured)
+            if len(waiting) > self._ahead:
+                yield self._release(waiting)
+        while waiting:
+            yield self._release(waiting)
+
+    def _measure(self, disparity: Map, frame: Frame) -> _Measured:
+        """Take one frame into the running mean."""
+        previous, raw = self._last, self._raw
+        self._raw = disparity
+        if previous is not None and disparity is raw:
+            self._last = replace(previous, frame=frame, aligned=None, cut=False)
+            return self._last
+        grey = _grey(frame, disparity)
+        if previous is None or previous.value.shape != disparity.shape:
+            return self._start(disparity, frame, grey)
+        aligned, misfit = disparity, 0.0
+        if self._scale == "relative":
+            scale, shift, misfit = align(disparity, previous.value)
+            aligned = disparity * np.float32(scale) + np.float32(shift)
+        else:
+            spread = float(np.ptp(previous.value)) or 1.0
+            misfit = float(np.median(np.abs(disparity - previous.value))) / spread
+        if self._is_cut(grey, misfit):
+            return self._start(disparity, frame, grey)
+        value, count = aligned, np.ones_like(aligned)
+        if self._longest > 1:
+            change = _change(aligned - previous.value, _motion(previous.grey, grey))
+            count = np.minimum(previous.count * (1 - change) + 1, self._longest)
+            value = previous.value + (aligned - previous.value) / count
+        self._last = _Measured(frame, grey, aligned, value, count, frame.index)
+        return self._last
+
+    def _start(self, disparity: Map, frame: Frame, grey: Map) -> _Measured:
+        """Forget everything before this frame."""
+        self._thumbnail = _thumbnail(grey)
+        cut = self._last is not None
+        once = np.ones_like(disparity)
+        self._last = _Measured(frame, grey, disparity, disparity, once, frame.index, cut)
+        return self._last
+
+    def _is_cut(self, grey: Map, misfit: float) -> bool:
+        thumbnail, before = _thumbnail(grey), self._thumbnail
+        self._thumbnail = thumbnail
+        different = before is not None and float(np.abs(thumbnail - before).mean()) > _CUT_PICTURE
+        return different and misfit > _CUT_DEPTH
+
+    def _release(self, waiting: deque[_Measured]) -> tuple[Frame, Disparity]:
+        """The oldest frame that waits, with what those after it say."""
+        first = waiting.popleft()
+        value = first.value
+        later = [m for m in waiting if m.aligned is not None]
+        if later and first.aligned is None:
+            gap = later[0].measured_at - first.frame.index
+            if gap < first.frame.index - first.measured_at:
+                value = later[0].value
+        elif later and self._longest > 1:
+            maps = [m.aligned for m in later if m.aligned is not None]
+            future: Map = np.mean(maps, axis=0, dtype=np.float32)
+            change = _change(future - value, _motion(first.grey, later[-1].grey))
+            count: Map = np.float32(len(maps)) * (1 - change)
+            value = value + (future - value) * (count / (first.count + count))
+        return first.frame, self._normaliser.update(value, cut=first.cut)
+
+
+def _change(residual: Map, motion: Map) -> Map:
+    """How surely depth changed, 0..1 per pixel, from its residual and the motion in the picture."""
+    near = np.abs(cv2.blur(residual, (3, 3)))
+    sigma = 1.4826 * float(np.median(near)) + 1e-9
+    tolerance = np.float32(sigma) * (_STILL + (_MOVING - _STILL) * motion)
+    change = np.clip(near / tolerance - 1, 0, 1)
+    return cv2.dilate(change, _NEIGHBOURS).astype(np.float32, copy=False)
+
+
+def _motion(before: Map, after: Map) -> Map:
+    """How surely the picture moved, 0..1 per pixel, against its own noise."""
+    difference = cv2.blur(np.abs(after - before), (3, 3)).astype(np.float32, copy=False)
+    noise = 1.4826 * float(np.median(difference)) + 0.5
+    return np.asarray(np.clip(difference / np.float32(3 * noise) - 1, 0, 1), np.float32)
+
+
+def _grey(frame: Frame, disparity: Map) -> Map:
+    """The picture's brightness, in levels, at the size of the disparity."""
+    height, width = disparity.shape
+    small = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def _thumbnail(grey: Map) -> Map:
+    return cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
