@@ -100,7 +100,7 @@ class Job:
         self._cut: InputCutShort | None = None
 
     def stop(self) -> None:
-        """End early as if the input had ended; `run` then raises KeyboardInterrupt. From any thread."""
+        """End as if the input had ended, from any thread; `run` then raises KeyboardInterrupt."""
         self._stopped.set()
 
     def run(self, on_frame: Callable[[int, StreamInfo], None] | None = None) -> Summary:
@@ -163,9 +163,7 @@ class Job:
                 frames += 1
                 if on_frame is not None:
                     on_frame(frames, info)
-            with metrics.time("finish"):
-                for writer in writers:
-                    writer.close()
+            # Raised while the writers are open, so that they end their sound here, too.
             if self._cut is not None:
                 raise self._cut
             if self._stopped.is_set():
@@ -196,7 +194,7 @@ class Job:
         )
 
     def _until_end(self, items: Iterable[T]) -> Iterator[T]:
-        """The items until the input breaks off or the job is stopped, both of which end it in order."""
+        """The items until the input breaks off or the job is stopped."""
         try:
             for item in items:
                 if self._stopped.is_set():

@@ -1,4 +1,4 @@
-"""Every option of a run, once: the command line, TOML files and Python arguments all come from here."""
+"""Every option of a run, once, for the command line, TOML files and Python alike."""
 
 from __future__ import annotations
 

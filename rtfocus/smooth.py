@@ -17,7 +17,7 @@ _LONGEST = 64
 """Frames that a still pixel remembers at strength 1."""
 
 _STILL, _MOVING = 8.0, 3.0
-"""Residual over noise at which depth begins to count as changed, where the picture stands or moves."""
+"""Residual over noise from which depth counts as changed, where the picture stands or moves."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _THUMBNAIL = (32, 18)

@@ -12,7 +12,7 @@ class DepthSource(Protocol):
 
     Attributes:
         scale: what the numbers mean, see `rtfocus.frame.Scale`.
-        steady: True where maps need no smoothing over time unless the user asks (recorded or true depth).
+        steady: True where maps need no smoothing unless the user asks (recorded or true depth).
         description: one line for the user, such as "tcmonodepth-small 192x320 on cpu".
     """
 
@@ -21,7 +21,7 @@ class DepthSource(Protocol):
     description: str
 
     def estimate(self, frame: Frame) -> Map:
-        """The frame's disparity, float32 (gh, gw) of any size with the picture's aspect, larger = nearer."""
+        """Disparity, float32 (gh, gw) of any size with the picture's aspect, larger = nearer."""
 
     def close(self) -> None:
         """Release files and devices; safe to call twice."""

@@ -7,8 +7,7 @@ FOLDER/                     a recording as one PNG per frame with an index
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -20,9 +19,9 @@ from rtfocus.depth import tape
 from rtfocus.depth.coding import Coding, coding_of, encode
 from rtfocus.depth.grid import is_grid_of
 from rtfocus.depth.mapfile import SUFFIXES, png_bytes, write_map
-from rtfocus.depth.part import Part
-from rtfocus.errors import InputCutShort, OutputError, UsageError
+from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Disparity, Frame, Map, StreamInfo
+from rtfocus.writers.atomic import AtomicOutput
 
 _FFV1: dict[str, object] = {"level": "3", "coder": "1", "context": "1", "g": "60", "slicecrc": "1"}
 """Version 3, range coder, the larger context model; a checksum and a key frame now and then, so
@@ -78,51 +77,7 @@ def open_depth_writer(path: str, info: StreamInfo, *, overwrite: bool = False) -
     return MapWriter(target, info, overwrite=overwrite)
 
 
-class _Output:
-    """What all three have in common: a temporary name until the end, and how a run may end."""
-
-    def __init__(self, target: Path, *, overwrite: bool) -> None:
-        self._target = target
-        self._part = Part(target, overwrite=overwrite)
-
-    def close(self) -> None:
-        """Finish the output and give it its final name; safe to call twice."""
-        try:
-            with self._failures():
-                if self._finish():
-                    self._part.commit()
-        finally:
-            self.discard()
-
-    def discard(self) -> None:
-        """Remove what was written so far; safe to call twice and after `close`."""
-        self._part.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        if kind is None or issubclass(kind, InputCutShort | KeyboardInterrupt):
-            self.close()
-        else:
-            self.discard()
-
-    def _finish(self) -> bool:
-        """Complete what lies under the temporary name; whether there is anything new."""
-        raise NotImplementedError
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:  # of the file system, and FFmpeg's
-            raise OutputError(
-                f"the depth cannot be kept in {str(self._target)!r}: {error.strerror}. "
-                "Check the space left there, or choose another place."
-            ) from error
-
-
-class MapWriter(_Output):
+class MapWriter(AtomicOutput):
     """One map in a file, for a still."""
 
     def __init__(self, target: Path, info: StreamInfo, *, overwrite: bool) -> None:
@@ -146,7 +101,7 @@ class MapWriter(_Output):
         return written
 
 
-class FileWriter(_Output):
+class FileWriter(AtomicOutput):
     """A recording in one Matroska file, see `rtfocus.depth.tape`."""
 
     def __init__(self, target: Path, info: StreamInfo, *, overwrite: bool) -> None:
@@ -215,7 +170,7 @@ class _Video:
         self._container.close()
 
 
-class FolderWriter(_Output):
+class FolderWriter(AtomicOutput):
     """A recording as a folder of PNGs with an index, see `rtfocus.depth.tape`."""
 
     def __init__(self, target: Path, info: StreamInfo, *, overwrite: bool) -> None:

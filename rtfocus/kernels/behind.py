@@ -117,7 +117,7 @@ def look_behind(
             weight = w0 + w1 + w2 + w3
             if weight <= _NEED:
                 continue
-            found = layer_of(nearest, lookup, limit)
+            found = layer_of(float(nearest), lookup, limit)
             if found >= layer[y, x]:
                 continue
             behind_layer[y, x] = found

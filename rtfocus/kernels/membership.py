@@ -24,7 +24,6 @@ def layer_of(radius: float, lookup: U8, limit: float) -> int:
 @kernel
 def classify(radius: F32, lookup: U8, limit: float, layer: U8, first: int, last: int) -> None:
     """Layer number of every pixel of rows first..last."""
-    limit = np.float32(limit)
     for y in range(first, last):
         r = radius[y]
         out = layer[y]

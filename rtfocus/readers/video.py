@@ -184,7 +184,9 @@ class VideoReader(Reader):
         read = f"{frames} frames ({seconds:.2f} s)"
         expected, rate = self._info.frames, self._info.rate
         if expected and rate and expected > frames:
-            read = f"{frames} of {expected} frames ({seconds:.2f} of {float(expected / rate):.2f} s)"
+            read = (
+                f"{frames} of {expected} frames ({seconds:.2f} of {float(expected / rate):.2f} s)"
+            )
         reason = f" ({self._damage})" if self._damage else ""
         raise InputCutShort(
             f"{self._source!r} is cut short{reason}: {read} could be read. What was made of them "

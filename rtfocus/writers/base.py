@@ -10,7 +10,8 @@ from rtfocus.frame import Frame
 class Writer(Protocol):
     """A sink of frames. Nothing appears under the output's final name before `close`.
 
-    As a context manager it closes on a clean exit, and on an exception calls `discard`. `InputCutShort` and
+    As a context manager it closes on a clean exit, and on an exception calls `discard`.
+    `InputCutShort` and
     KeyboardInterrupt count as a clean exit: what was written so far is finalised and plays.
     """
 

@@ -1,0 +1,95 @@
+"""Where frames go: video files, images and sequences of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtfocus.errors import OutputError, UsageError
+from rtfocus.frame import StreamInfo
+from rtfocus.writers import images, video
+from rtfocus.writers.base import Writer
+from rtfocus.writers.images import ImageWriter, SequenceWriter
+from rtfocus.writers.video import VideoWriter
+
+__all__ = ["Writer", "check_output", "open_writer"]
+
+
+def check_output(output: str, source: str, *, overwrite: bool) -> None:
+    """Check what can be known of an output before any work starts.
+
+    Args:
+        output: the name as the user gave it.
+        source: the input, which is never overwritten.
+        overwrite: whether other things may be.
+
+    Raises:
+        UsageError: no known format, there already, or the input itself.
+        OutputError: the folder is not there.
+    """
+    target = Path(output)
+    if "://" in output or output in ("window",) or output.startswith("camera:"):
+        raise UsageError(
+            f"{output!r}: this version writes files only. Name a file, such as out.mp4."
+        )
+    if _is_sequence(output):
+        taken = target.is_dir() and any(target.iterdir())
+    else:
+        if target.suffix.lower() not in images.SUFFIXES:
+            video.check_suffix(target)
+        taken = target.exists()
+    if target.exists() and Path(source).exists() and target.samefile(source):
+        raise UsageError(f"{output!r} is the input; it is never overwritten. Choose another name.")
+    if taken and not overwrite:
+        raise UsageError(f"{output!r} is there already. Use -y to overwrite it, or another name.")
+    if not target.parent.is_dir():
+        raise OutputError(f"{output!r}: there is no folder {str(target.parent)!r}. Make it first.")
+
+
+def open_writer(
+    output: str,
+    info: StreamInfo,
+    *,
+    codec: str | None = None,
+    crf: float | None = None,
+    preset: str | None = None,
+    overwrite: bool = False,
+    threads: int = 0,
+) -> Writer:
+    """Open whatever the user named.
+
+    Args:
+        output: a video or image file, told by its suffix, or a directory (it ends in a slash, or is
+            one).
+        info: the input that frames come from.
+        codec: of a video, see `rtfocus.writers.codec`; None: by the container.
+        crf: constant quality of the encoder.
+        preset: of the encoder.
+        overwrite: replace what is there.
+        threads: of the encoder; 0: its own choice.
+
+    Raises:
+        UsageError: no known format or encoder, options that do not fit, or it is there already.
+        OutputError: it cannot be written.
+    """
+    target = Path(output)
+    is_image = target.suffix.lower() in images.SUFFIXES
+    if (is_image or _is_sequence(output)) and (codec, crf, preset) != (None, None, None):
+        raise UsageError(f"{output!r} is no video: leave out --codec, --crf and --encoder-preset.")
+    if _is_sequence(output):
+        return SequenceWriter(target, overwrite=overwrite)
+    if is_image:
+        return ImageWriter(target, overwrite=overwrite)
+    video.check_suffix(target)
+    return VideoWriter(
+        target,
+        info,
+        codec=codec,
+        crf=crf,
+        preset=preset,
+        overwrite=overwrite,
+        threads=threads,
+    )
+
+
+def _is_sequence(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()

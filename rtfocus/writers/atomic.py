@@ -1,0 +1,111 @@
+"""Outputs under a temporary name until they are complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from rtfocus.errors import InputCutShort, OutputError, UsageError
+
+
+class Part:
+    """A file or folder that is written beside its target and renamed when complete.
+
+    Attributes:
+        path: where to write; the caller makes it, as a file or a folder. It has the target's name,
+            in a folder of its own.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
+        """Choose the temporary name.
+
+        Raises:
+            UsageError: the target is there and may not be overwritten.
+            OutputError: its folder is not there or cannot be written.
+        """
+        if target.exists() and not overwrite and not _is_empty_folder(target):
+            raise UsageError(
+                f"{str(target)!r} is there already. Use -y to overwrite it, or another name."
+            )
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        except OSError as error:
+            raise OutputError(
+                f"{str(target)!r} cannot be written: {error.strerror}. Check the folder and its "
+                "permissions."
+            ) from error
+        self._target = target
+        self.path = self._folder / target.name
+
+    def commit(self) -> None:
+        """Give it its final name; `OSError` where that fails."""
+        if self._target.is_dir():
+            shutil.rmtree(self._target)
+        os.replace(self.path, self._target)
+
+    def discard(self) -> None:
+        """Remove what lies under the temporary name; safe to call twice and after `commit`."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class AtomicOutput:
+    """What all writers have in common: a temporary name until the end, and how a run may end.
+
+    A writer implements `_finish`, and `_release` where it holds something open.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
+        self._target = target
+        self._part = Part(target, overwrite=overwrite)
+        self._cut = False  # whether the input ended early
+
+    def close(self) -> None:
+        """Finish the output and give it its final name; safe to call twice."""
+        try:
+            with self._failures():
+                if self._finish():
+                    self._part.commit()
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what was written so far; safe to call twice and after `close`."""
+        self._release()
+        self._part.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        self._cut = kind is not None and issubclass(kind, InputCutShort | KeyboardInterrupt)
+        if kind is None or self._cut:
+            self.close()
+        else:
+            self.discard()
+
+    def _finish(self) -> bool:
+        """Complete what lies under the temporary name; whether there is anything new."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Let go of whatever is open; safe to call twice."""
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn failures of the file system, and FFmpeg's, into OutputError."""
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{str(self._target)!r} cannot be written: {error.strerror}. "
+                "Check the space left there, or choose another place."
+            ) from error
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

@@ -1,0 +1,170 @@
+"""Video encoders by name, and what they are told."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.codec import Codec, codecs_available
+from av.codec.context import CodecContext
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+
+from rtfocus.errors import UsageError
+from rtfocus.frame import StreamInfo
+
+FRIENDLY = {
+    "h264": ("libx264",),
+    "hevc": ("libx265",),
+    "h265": ("libx265",),
+    "av1": ("libsvtav1", "libaom-av1"),
+    "vp8": ("libvpx",),
+    "vp9": ("libvpx-vp9",),
+    "prores": ("prores_ks",),
+    "mpeg4": ("mpeg4",),
+}
+"""Names of codecs, and the encoders that stand for them, the first that is there."""
+
+_DEFAULTS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast", "crf": "18"},
+    "libx265": {"preset": "fast", "crf": "20", "x265-params": "log-level=error"},
+    "libsvtav1": {"preset": "8", "crf": "28"},
+    "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "crf": "28", "b": "0"},
+}
+"""What an encoder is told unless the user says otherwise: looks like the source, in little time."""
+
+_X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+_PRESETS = {"libx264": _X26X_PRESETS, "libx265": _X26X_PRESETS}
+
+_QUALITY = ("crf", "cq", "qp", "global_quality")
+"""Options that set a constant quality, of whichever the encoder has the first counts."""
+
+_FORMATS = ("yuv420p", "yuvj420p", "nv12", "yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le")
+"""Pixel formats from the most widely played on."""
+
+_LOSSLESS = {
+    "ffv1": "bgr0",
+    "huffyuv": "rgb24",
+    "utvideo": "gbrp",
+    "qtrle": "rgb24",
+    "png": "rgb24",
+}
+
+BT709 = 1
+LIMITED, FULL = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder that was seen to open.
+
+    Attributes:
+        name: FFmpeg's name of it.
+        pixel_format: what it is fed.
+        options: what it is told.
+    """
+
+    name: str
+    pixel_format: str
+    options: dict[str, str]
+
+    def configure(self, context: VideoCodecContext, info: StreamInfo, threads: int) -> None:
+        """Set everything that has to be set before the encoder opens."""
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = self.pixel_format
+        context.time_base = info.time_base
+        context.framerate = info.rate or Fraction(25)
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.color_primaries = BT709
+        context.color_trc = BT709
+        rgb = self.pixel_format in _LOSSLESS.values()
+        context.colorspace = 0 if rgb else BT709
+        context.color_range = FULL if rgb or self.pixel_format.startswith("yuvj") else LIMITED
+        context.thread_count = threads
+        context.options = dict(self.options)
+
+
+def choose_encoder(
+    codec: str, info: StreamInfo, *, crf: float | None, preset: str | None
+) -> Encoder:
+    """Find an encoder, and try that it opens for this picture.
+
+    A picture of odd width or height goes to encoders whose 4:2:0 has no such sizes as 4:4:4.
+
+    Args:
+        codec: FFmpeg's name of an encoder, or one of `FRIENDLY`.
+        info: the video to encode.
+        crf: constant quality, in the encoder's own units; None: the encoder's or our default.
+        preset: of the encoder.
+
+    Raises:
+        UsageError: no such encoder or preset, or it refuses what it is told.
+    """
+    name = _find(codec)
+    found = Codec(name, "w")
+    options = dict(_DEFAULTS.get(name, {}))
+    private = {option.name for option in CodecContext.create(name, "w").supported_options.private}
+    if preset is not None:
+        _check_preset(name, preset, private)
+        options["preset"] = preset
+    if crf is not None:
+        options.update(_quality(name, crf, private))
+    known = {f.name for f in found.video_formats or ()}
+    wanted = [_LOSSLESS[name]] if name in _LOSSLESS else [f for f in _FORMATS if f in known]
+    reason = "it takes no pixel format that rtfocus can make"
+    for pixel_format in wanted or sorted(known):
+        encoder = Encoder(name, pixel_format, options)
+        try:
+            _probe(encoder, info)
+        except (FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            continue
+        return encoder
+    raise UsageError(
+        f"encoder {name!r} does not take {info.width}x{info.height} with options {options}: "
+        f"{reason}. Choose another --codec, --crf or --encoder-preset."
+    )
+
+
+def _find(codec: str) -> str:
+    for name in FRIENDLY.get(codec.lower(), (codec,)):
+        try:
+            found = Codec(name, "w")
+        except (av.codec.codec.UnknownCodecError, ValueError):
+            continue
+        if found.type == "video":
+            return found.name
+    known = {*FRIENDLY, *(n for n in codecs_available if n.startswith("lib"))}
+    near = difflib.get_close_matches(codec, known, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" Known are {', '.join(FRIENDLY)}."
+    raise UsageError(f"--codec {codec!r}: there is no such video encoder.{hint}")
+
+
+def _check_preset(name: str, preset: str, private: set[str]) -> None:
+    if "preset" not in private:
+        raise UsageError(f"encoder {name!r} has no presets; leave out --encoder-preset {preset!r}.")
+    known = _PRESETS.get(name)
+    if known is not None and preset not in known:
+        near = difflib.get_close_matches(preset, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"--encoder-preset {preset!r}: {name} knows {', '.join(known)}.{hint}")
+
+
+def _quality(name: str, crf: float, private: set[str]) -> dict[str, str]:
+    for option in _QUALITY:
+        if option in private:
+            return {option: f"{crf:g}"}
+    raise UsageError(f"encoder {name!r} has no constant quality; leave out --crf {crf:g}.")
+
+
+def _probe(encoder: Encoder, info: StreamInfo) -> None:
+    """Open the encoder once; `FFmpegError` or ValueError if it refuses."""
+    context: Any = CodecContext.create(encoder.name, "w")
+    encoder.configure(context, info, 1)
+    context.open()
