@@ -13,15 +13,8 @@ from rtfocus.graded import GradedRenderer
 from rtfocus.highlights import restore_highlights
 from rtfocus.kernels.behind import look_behind, reduce_far
 from rtfocus.kernels.colour import linearise, srgb_tables
-from rtfocus.kernels.layers import render_tiles
-from rtfocus.kernels.membership import (
-    NOTHING,
-    TILE_HEIGHT,
-    TILE_WIDTH,
-    classify,
-    collect,
-    spread,
-)
+from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
+from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
 from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
 
@@ -81,28 +74,23 @@ class LensRenderer:
         if not np.isfinite(reach):
             raise ValueError("the radius map holds values that are not finite")
         plan = plan_layers(reach, self._tier, self._aperture)
-        tile_rows = self._mask.shape[0]
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
         restore_highlights(image, self._linear, self._highlights)
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
         self._find_behind(radius, plan)
-        self._bands.run(tile_rows, collect, self._layer, self._mask)
-        self._bands.run(tile_rows, collect, self._behind_layer, self._back_mask)
-        reach_px = np.where(plan.radius == 0, 0, (plan.reach + 2) * plan.scale)
-        seen, back_seen = np.empty_like(self._mask), np.empty_like(self._mask)
-        spread(self._mask | self._back_mask, reach_px, seen)
-        spread(self._back_mask, reach_px, back_seen)
-
+        rows = len(self._cells)
+        self._bands.run(rows, collect, self._layer, self._cells)
+        self._bands.run(rows, collect, self._behind_layer, self._back_cells)
         out = np.empty_like(image)
         self._bands.run(
-            tile_rows,
+            -(-height // TILE_HEIGHT),
             render_tiles,
             image,
             (self._linear, self._layer),
             (self._behind, self._behind_layer),
-            seen,
-            back_seen,
+            self._cells,
+            self._back_cells,
             len(plan.radius) // 2,
             (plan.scale, plan.reach, plan.first, plan.norm),
             (plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part),
@@ -151,9 +139,9 @@ class LensRenderer:
         self._layer = np.empty((height, width), np.uint8)
         self._behind = np.empty((3, height, width), np.float32)
         self._behind_layer = np.empty((height, width), np.uint8)
-        tiles = (-(-height // TILE_HEIGHT), -(-width // TILE_WIDTH))
-        self._mask = np.empty(tiles, np.uint64)
-        self._back_mask = np.empty(tiles, np.uint64)
+        cells = (-(-height // CELL), -(-width // CELL))
+        self._cells = np.empty(cells, np.uint64)
+        self._back_cells = np.empty(cells, np.uint64)
 
 
 def make_renderer(

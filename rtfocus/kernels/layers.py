@@ -10,7 +10,7 @@ import numpy as np
 
 from rtfocus.kernels.colour import ENCODE_STEPS
 from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
-from rtfocus.kernels.membership import TILE_HEIGHT, TILE_WIDTH
+from rtfocus.kernels.membership import find_members
 
 Plane = tuple[F32, U8]
 """Linear colour (3, h, w) and layer number (h, w)."""
@@ -20,6 +20,9 @@ Steps = tuple[I64, I64, I64, F32]
 
 Columns = tuple[I64, I64, F32, I64, F32]
 """Per column of a kernel: across, top, top_part, bottom, bottom_part."""
+
+TILE_HEIGHT = 64
+TILE_WIDTH = 128
 
 _FILL_GAIN = np.float32(4)
 _EPSILON = np.float32(1e-4)
@@ -210,8 +213,8 @@ def render_tiles(
     image: U8,
     front: Plane,
     back: Plane,
-    seen: U64,
-    back_seen: U64,
+    front_cells: U64,
+    back_cells: U64,
     sharp: int,
     steps: Steps,
     spans: Columns,
@@ -226,8 +229,8 @@ def render_tiles(
         image: (h, w, 3), copied where everything is in focus.
         front: what the camera saw.
         back: what lies behind it; layer `NOTHING` where that is unknown.
-        seen: per tile, the layers of front and back that reach it.
-        back_seen: per tile, the layers of back that reach it.
+        front_cells: the layers in every cell of front.
+        back_cells: the layers in every cell of back.
         sharp: number of the layer in focus.
         steps: the layers.
         spans: the columns of all kernels.
@@ -238,6 +241,7 @@ def render_tiles(
     """
     scales, reaches, first, norms = steps
     height, width = front[1].shape
+    cells = front_cells | back_cells
     halo = 0
     for k in range(scales.size):
         halo = max(halo, (reaches[k] + 2) * scales[k])
@@ -251,28 +255,36 @@ def render_tiles(
     cover = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
 
     for ty in range(first_row, last_row):
-        y0 = ty * TILE_HEIGHT
-        rows = min(TILE_HEIGHT, height - y0)
-        for tx in range(seen.shape[1]):
-            x0 = tx * TILE_WIDTH
-            columns = min(TILE_WIDTH, width - x0)
-            tile = out[y0 : y0 + rows, x0 : x0 + columns]
-            if seen[ty, tx] == np.uint64(1) << np.uint64(sharp):
-                tile[:] = image[y0 : y0 + rows, x0 : x0 + columns]
-                continue
+        for tx in range(-(-width // TILE_WIDTH)):
+            top, left = ty * TILE_HEIGHT, tx * TILE_WIDTH
+            bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
             colour[:] = 0
             cover[:] = 0
+            blurred = False
             for k in range(scales.size):
-                bit = np.uint64(1) << np.uint64(k)
-                if seen[ty, tx] & bit == 0:
-                    continue
-                hidden = back_seen[ty, tx] & bit != 0
-                if k == sharp:
-                    _source(k, 1, y0, x0, rows, columns, front, back, hidden, strip, source)
-                    _over(source, 0, rows, columns, colour, cover, strip)
-                    continue
                 scale, reach = scales[k], reaches[k]
                 margin = 0 if scale == 1 else 1  # for the interpolation back to full size
+                edge = (reach + 2 * margin) * scale
+                y0, y1, x0, x1 = find_members(
+                    cells, k, top - edge, bottom + edge, left - edge, right + edge
+                )
+                # What the layer can cover of the tile, on the tile's own reduced grid.
+                y0 = max(top, top + (y0 - edge - top) // scale * scale)
+                x0 = max(left, left + (x0 - edge - left) // scale * scale)
+                y1, x1 = min(bottom, y1 + edge), min(right, x1 + edge)
+                if y0 >= y1 or x0 >= x1:
+                    continue
+                h0, h1, _, _ = find_members(
+                    back_cells, k, y0 - edge, y1 + edge, x0 - edge, x1 + edge
+                )
+                hidden = h1 > h0
+                rows, columns = y1 - y0, x1 - x0
+                part = colour[:, y0 - top : y1 - top, x0 - left : x1 - left]
+                covered = cover[y0 - top : y1 - top, x0 - left : x1 - left]
+                if k == sharp:
+                    _source(k, 1, y0, x0, rows, columns, front, back, hidden, strip, source)
+                    _over(source, 0, rows, columns, part, covered, strip)
+                    continue
                 small_rows = -(-rows // scale) + 2 * margin
                 small_columns = -(-columns // scale) + 2 * margin
                 tall, wide = small_rows + 2 * reach + 1, small_columns + 2 * reach
@@ -280,15 +292,20 @@ def render_tiles(
                 _source(k, scale, y, x, tall, wide, front, back, hidden, strip, source)
                 if not _running_sum(source, tall, wide, sums):
                     continue
+                blurred = True
                 start, stop, norm = first[k], first[k + 1], norms[k]
                 _blur(
                     source, sums, spans, start, stop, norm, reach, ping, small_rows, small_columns
                 )
-                blurred, spare = ping, pong
+                layer, spare = ping, pong
                 while scale > 1:
-                    _double(blurred, small_rows, small_columns, spare, strip)
+                    _double(layer, small_rows, small_columns, spare, strip)
                     small_rows, small_columns = 2 * small_rows - 2, 2 * small_columns - 2
-                    blurred, spare = spare, blurred
+                    layer, spare = spare, layer
                     scale //= 2
-                _over(blurred, margin, rows, columns, colour, cover, strip)
-            _encode(colour, cover, encode, image[y0 : y0 + rows, x0 : x0 + columns], tile)
+                _over(layer, margin, rows, columns, part, covered, strip)
+            tile = image[top:bottom, left:right]
+            if blurred:
+                _encode(colour, cover, encode, tile, out[top:bottom, left:right])
+            else:
+                out[top:bottom, left:right] = tile

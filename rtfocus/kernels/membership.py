@@ -1,14 +1,14 @@
-"""Which layer every pixel is in, and which layers every tile can see."""
+"""Which layer every pixel is in, and which layers every cell of the picture holds."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
+from rtfocus.kernels.jit import F32, U8, U64, kernel
 from rtfocus.layers import LOOKUP_STEP
 
-TILE_HEIGHT = 64
-TILE_WIDTH = 128
+CELL = 16
+"""Side in pixels of the cells whose layers are kept as sets."""
 
 NOTHING = 255
 """Layer number of a pixel that has nothing known behind it."""
@@ -32,30 +32,41 @@ def classify(radius: F32, lookup: U8, limit: float, layer: U8, first: int, last:
 
 
 @kernel
-def collect(layer: U8, mask: U64, first: int, last: int) -> None:
-    """The set of layers in every tile, one bit each, for rows of tiles first..last."""
+def collect(layer: U8, cells: U64, first: int, last: int) -> None:
+    """The set of layers in every cell, one bit each, for rows of cells first..last."""
     height, width = layer.shape
-    for ty in range(first, last):
-        for tx in range(mask.shape[1]):
+    for j in range(first, last):
+        for i in range(cells.shape[1]):
             bits = np.uint64(0)
-            for y in range(ty * TILE_HEIGHT, min(height, (ty + 1) * TILE_HEIGHT)):
-                for k in layer[y, tx * TILE_WIDTH : min(width, (tx + 1) * TILE_WIDTH)]:
+            for y in range(j * CELL, min(height, (j + 1) * CELL)):
+                for k in layer[y, i * CELL : min(width, (i + 1) * CELL)]:
                     bits |= np.uint64(1) << np.uint64(k) if k != NOTHING else np.uint64(0)
-            mask[ty, tx] = bits
+            cells[j, i] = bits
 
 
 @kernel
-def spread(mask: U64, reach: I64, out: U64) -> None:
-    """The set of layers that can be seen in every tile, given how many pixels each spreads."""
-    rows, columns = mask.shape
-    for ty in range(rows):
-        for tx in range(columns):
-            bits = np.uint64(0)
-            for k in range(reach.size):
-                bit = np.uint64(1) << np.uint64(k)
-                dy = -(-reach[k] // TILE_HEIGHT)
-                dx = -(-reach[k] // TILE_WIDTH)
-                for j in range(max(0, ty - dy), min(rows, ty + dy + 1)):
-                    for i in range(max(0, tx - dx), min(columns, tx + dx + 1)):
-                        bits |= mask[j, i] & bit
-            out[ty, tx] = bits
+def find_members(
+    cells: U64, k: int, top: int, bottom: int, left: int, right: int
+) -> tuple[int, int, int, int]:
+    """The box around the cells in a region that hold a layer, in pixels.
+
+    Args:
+        cells: from `collect`.
+        k: the layer.
+        top: of the region, in pixels; it may extend beyond the picture.
+        bottom: of the region, exclusive.
+        left: of the region.
+        right: of the region, exclusive.
+
+    Returns:
+        Top, bottom, left, right; bottom is not below top where there is none.
+    """
+    rows, columns = cells.shape
+    bit = np.uint64(1) << np.uint64(k)
+    j0, j1, i0, i1 = rows, 0, columns, 0
+    for j in range(max(0, top // CELL), min(rows, -(-bottom // CELL))):
+        for i in range(max(0, left // CELL), min(columns, -(-right // CELL))):
+            if cells[j, i] & bit:
+                j0, j1 = min(j0, j), max(j1, j + 1)
+                i0, i1 = min(i0, i), max(i1, i + 1)
+    return j0 * CELL, j1 * CELL, i0 * CELL, i1 * CELL
