@@ -81,15 +81,20 @@ def boundaries(limit: float, growth: float) -> list[float]:
     return edges
 
 
-@lru_cache(maxsize=32)
 def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
     """The layers for radii up to `limit` pixels on either side."""
     growth = tier.growth
     while 2 * len(edges := boundaries(limit, growth)) - 1 > MAX_LAYERS:
         growth *= 1.25
+    # Pictures of one clip differ a little in their largest radius, but hardly ever in their layers.
+    return _plan(tuple(edges), tier.half_from, aperture)
+
+
+@lru_cache(maxsize=32)
+def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> LayerPlan:
     middles = [(a + b) / 2 for a, b in pairwise(edges)]
     radius = np.array([-m for m in reversed(middles)] + [0.0] + middles)
-    cuts = np.array([-e for e in reversed(edges[:-1])] + edges[:-1])
+    cuts = np.array([-e for e in reversed(edges[:-1])] + [*edges[:-1]])
     limit = edges[-1]
     entries = round(2 * limit / LOOKUP_STEP)
     centres = (np.arange(entries) + 0.5) * LOOKUP_STEP - limit
@@ -102,7 +107,7 @@ def plan_layers(limit: float, tier: Tier, aperture: Aperture) -> LayerPlan:
     norm = []
     for r in np.abs(radius):
         s = 1
-        while r / s >= tier.half_from:
+        while r / s >= half_from:
             s *= 2
         if r == 0:
             scale.append(1)

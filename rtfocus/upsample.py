@@ -54,7 +54,9 @@ class Upsampler:
         self._bands.run(height, find_sides, values, colour, sides, _REACH, np.float32(_STEP))
         out: Map = np.empty(image.shape[:2], np.float32)
         self._bands.run(len(out), snap, values, sides, image, np.float32(_CONTRAST), out)
-        return replace(disparity, values=out)
+        # Noise in the picture must not leave single pixels on the wrong side.
+        clean = cv2.medianBlur(out, 3).astype(np.float32, copy=False)
+        return replace(disparity, values=clean)
 
     def close(self) -> None:
         """End the threads; safe to call twice."""
