@@ -40,14 +40,14 @@ def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -
     edge = np.flatnonzero(mask != inner)
     rings = np.empty((37 * len(edge), 3), np.int64)
     rings = rings[: find_rings(labels, edge, rings)]
-    level = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)
-    brighten(linear, labels, clipped, inner, level)
+    level, tint = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)
+    brighten(linear, labels, clipped, inner, level, tint)
 
 
 def _estimate(
     rings: NDArray[np.int64], colour: NDArray[np.float32], count: int, gain: float
-) -> NDArray[np.float32]:
-    """Linear light of every clipped region, (count, 3), from the pixels around it.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Linear light (count,) and tint (count, 3) of every clipped region, from the pixels around it.
 
     The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light
     to a share that is uniform in 0..1; where the light is L times as bright as white, only pixels
@@ -89,4 +89,4 @@ def _estimate(
     ]
     strongest = np.maximum(np.max(mixed, axis=0), 1e-3)
     tint = np.where(strongest > 1e-3, mixed / strongest, 1)
-    return np.ascontiguousarray((level * tint).T, np.float32)
+    return level.astype(np.float32), np.ascontiguousarray(tint.T, np.float32)

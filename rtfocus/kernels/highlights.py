@@ -44,8 +44,10 @@ def find_rings(labels: I32, edge: I64, rings: I64) -> int:
 
 
 @kernel
-def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32) -> None:
+def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32, tint: F32) -> None:
     """Raise the clipped channels of every region to its level.
+
+    A channel that is not clipped tells how bright the pixel really is: its hue must not change.
 
     Args:
         linear: (3, h, w), changed in place.
@@ -53,7 +55,8 @@ def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32) -> No
         clipped: (h, w, 3), 1 where a channel is clipped.
         inner: (h, w), not 0 where all neighbours are clipped too. The others are covered by the
             light to a share that is uniform in 0..1, so they get half.
-        level: (regions, 3), linear light.
+        level: (regions,), linear light of the brightest channel.
+        tint: (regions, 3), the channels relative to that.
     """
     height, width = labels.shape
     for y in range(height):
@@ -61,7 +64,10 @@ def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32) -> No
             region = labels[y, x]
             if region == 0:
                 continue
-            share = np.float32(1) if inner[y, x] else np.float32(0.5)
+            light = level[region] * (np.float32(1) if inner[y, x] else np.float32(0.5))
+            for c in range(3):
+                if not clipped[y, x, c]:
+                    light = min(light, linear[c, y, x] / max(tint[region, c], np.float32(1e-3)))
             for c in range(3):
                 if clipped[y, x, c]:
-                    linear[c, y, x] = max(linear[c, y, x], share * level[region, c])
+                    linear[c, y, x] = max(linear[c, y, x], light * tint[region, c])
