@@ -8,7 +8,7 @@ from rtfocus.align import coarse
 from rtfocus.frame import Disparity, Map, Scale
 
 _PERCENTILES = (2, 98)
-_RATE = 0.02
+_RATE = 0.005
 """Share by which the range follows each frame: seconds, so that blur does not pump."""
 
 

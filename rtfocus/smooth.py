@@ -13,11 +13,14 @@ from rtfocus.align import align
 from rtfocus.frame import Disparity, Frame, Map, Scale
 from rtfocus.normalise import Normaliser
 
-_LONGEST = 64
+_LONGEST = 127
 """Frames that a still pixel remembers at strength 1."""
 
-_STILL, _MOVING = 8.0, 3.0
+_STILL, _MOVING = 12.0, 2.0
 """Residual over noise from which depth counts as changed, where the picture stands or moves."""
+
+_OWN = 0.7
+"""Weight of a single pixel's residual, against that of a window."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _THUMBNAIL = (32, 18)
@@ -33,7 +36,7 @@ class _Measured:
     """One frame after the causal filter, as look-ahead needs it."""
 
     frame: Frame
-    grey: Map
+    grey: Map  # mean brightness over the memory
     aligned: Map | None  # None: no new measurement
     value: Map
     count: Map
@@ -108,12 +111,11 @@ class Smoother:
             misfit = float(np.median(np.abs(disparity - previous.value))) / spread
         if self._is_cut(grey, misfit):
             return self._start(disparity, frame, grey)
-        value, count = aligned, np.ones_like(aligned)
-        if self._longest > 1:
-            change = _change(aligned - previous.value, _motion(previous.grey, grey))
-            count = np.minimum(previous.count * (1 - change) + 1, self._longest)
-            value = previous.value + (aligned - previous.value) / count
-        self._last = _Measured(frame, grey, aligned, value, count, frame.index)
+        change = _change(aligned - previous.value, _motion(previous.grey, grey))
+        count = np.minimum(previous.count * (1 - change) + 1, self._longest)
+        value = previous.value + (aligned - previous.value) / count
+        memory = previous.grey + (grey - previous.grey) / count
+        self._last = _Measured(frame, memory, aligned, value, count, frame.index)
         return self._last
 
     def _start(self, disparity: Map, frame: Frame, grey: Map) -> _Measured:
@@ -149,12 +151,20 @@ class Smoother:
 
 
 def _change(residual: Map, motion: Map) -> Map:
-    """How surely depth changed, 0..1 per pixel, from its residual and the motion in the picture."""
-    near = np.abs(cv2.blur(residual, (3, 3)))
-    sigma = 1.4826 * float(np.median(near)) + 1e-9
-    tolerance = np.float32(sigma) * (_STILL + (_MOVING - _STILL) * motion)
-    change = np.clip(near / tolerance - 1, 0, 1)
+    """How surely depth changed, 0..1 per pixel, from its residual and the motion in the picture.
+
+    Both the residual's mean over a small window is looked at, in which noise averages out, and the residual
+    itself, because the two sides of something thin that moved cancel in the mean.
+    """
+    evidence = np.maximum(_over_noise(cv2.blur(residual, (3, 3))), _OWN * _over_noise(residual))
+    change = np.clip(evidence / (_STILL + (_MOVING - _STILL) * motion) - 1, 0, 1)
     return cv2.dilate(change, _NEIGHBOURS).astype(np.float32, copy=False)
+
+
+def _over_noise(residual: Map) -> Map:
+    """The residual's magnitude over its typical one, which is that of noise."""
+    size = np.abs(residual)
+    return size / np.float32(1.4826 * float(np.median(size)) + 1e-9)
 
 
 def _motion(before: Map, after: Map) -> Map:
