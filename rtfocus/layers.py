@@ -22,6 +22,9 @@ SHARP = 0.5
 LOOKUP_STEP = 1 / 32
 """Resolution of the table from radius to layer, in pixels; `SHARP` is a multiple of it."""
 
+MAX_SCALE = 64
+"""Largest reduction: a tile is not smaller."""
+
 MAX_LAYERS = 63
 """One bit each in a tile's mask."""
 
@@ -107,7 +110,7 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
     norm = []
     for r in np.abs(radius):
         s = 1
-        while r / s >= half_from:
+        while r / s >= half_from and s < MAX_SCALE:
             s *= 2
         if r == 0:
             scale.append(1)

@@ -19,8 +19,8 @@ from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
 
 TIERS = {
-    "high": Tier(growth=0.24, half_from=16.0),
-    "fast": Tier(growth=0.30, half_from=3.0),
+    "high": Tier(growth=0.30, half_from=16.0),
+    "fast": Tier(growth=0.30, half_from=6.0),
 }
 
 
@@ -73,7 +73,9 @@ class LensRenderer:
         reach = float(max(radius.max(), -radius.min()))
         if not np.isfinite(reach):
             raise ValueError("the radius map holds values that are not finite")
-        plan = plan_layers(reach, self._tier, self._aperture)
+        # Beyond twice the diagonal every blur is the picture's mean.
+        limit = min(reach, 2.0 * (height**2 + width**2) ** 0.5)
+        plan = plan_layers(limit, self._tier, self._aperture)
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
         restore_highlights(image, self._linear, self._highlights)

@@ -153,18 +153,20 @@ class Smoother:
 def _change(residual: Map, motion: Map) -> Map:
     """How surely depth changed, 0..1 per pixel, from its residual and the motion in the picture.
 
-    Both the residual's mean over a small window is looked at, in which noise averages out, and the residual
-    itself, because the two sides of something thin that moved cancel in the mean.
+    Both the residual's mean over a small window is looked at, in which noise averages out, and the
+    residual itself, because the two sides of something thin that moved cancel in the mean.
     """
-    evidence = np.maximum(_over_noise(cv2.blur(residual, (3, 3))), _OWN * _over_noise(residual))
+    window = cv2.blur(residual, (3, 3)).astype(np.float32, copy=False)
+    evidence = np.maximum(_over_noise(window), _OWN * _over_noise(residual))
     change = np.clip(evidence / (_STILL + (_MOVING - _STILL) * motion) - 1, 0, 1)
     return cv2.dilate(change, _NEIGHBOURS).astype(np.float32, copy=False)
 
 
 def _over_noise(residual: Map) -> Map:
     """The residual's magnitude over its typical one, which is that of noise."""
-    size = np.abs(residual)
-    return size / np.float32(1.4826 * float(np.median(size)) + 1e-9)
+    size: Map = np.abs(residual)
+    size /= np.float32(1.4826 * float(np.median(size)) + 1e-9)
+    return size
 
 
 def _motion(before: Map, after: Map) -> Map:

@@ -11,6 +11,7 @@ import numpy as np
 from rtfocus.kernels.colour import ENCODE_STEPS
 from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
 from rtfocus.kernels.membership import find_members
+from rtfocus.layers import MAX_SCALE
 
 Plane = tuple[F32, U8]
 """Linear colour (3, h, w) and layer number (h, w)."""
@@ -21,8 +22,8 @@ Steps = tuple[I64, I64, I64, F32]
 Columns = tuple[I64, I64, F32, I64, F32]
 """Per column of a kernel: across, top, top_part, bottom, bottom_part."""
 
-TILE_HEIGHT = 64
-TILE_WIDTH = 128
+TILE_HEIGHT = MAX_SCALE
+TILE_WIDTH = 2 * MAX_SCALE
 
 _FILL_GAIN = np.float32(4)
 _EPSILON = np.float32(1e-4)
@@ -242,15 +243,17 @@ def render_tiles(
     scales, reaches, first, norms = steps
     height, width = front[1].shape
     cells = front_cells | back_cells
-    halo = 0
+    tall, wide, full = 0, 0, 0
     for k in range(scales.size):
-        halo = max(halo, (reaches[k] + 2) * scales[k])
-    tall, wide = TILE_HEIGHT + 2 * halo, TILE_WIDTH + 2 * halo
+        margin = 2 * reaches[k] + 4
+        tall = max(tall, -(-TILE_HEIGHT // scales[k]) + margin)
+        wide = max(wide, -(-TILE_WIDTH // scales[k]) + margin)
+        full = max(full, (-(-TILE_WIDTH // scales[k]) + margin) * scales[k])
     source = np.empty((4, tall, wide), np.float32)
     sums = np.empty((4, tall + 1, wide), np.float32)
     ping = np.empty((4, TILE_HEIGHT + 2, TILE_WIDTH + 2), np.float32)
     pong = np.empty((4, TILE_HEIGHT + 2, TILE_WIDTH + 2), np.float32)
-    strip = np.empty(wide, np.float32)
+    strip = np.empty(full, np.float32)
     colour = np.empty((3, TILE_HEIGHT, TILE_WIDTH), np.float32)
     cover = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
 
