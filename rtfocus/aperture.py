@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from rtfocus.errors import UsageError
 
+Array = NDArray[np.float64]
+
 _SUBCOLUMNS = 32
 
 
@@ -32,6 +34,16 @@ class Spans:
     top: NDArray[np.float64]
     bottom: NDArray[np.float64]
     area: float
+
+    @property
+    def variance(self) -> float:
+        """Variance of the weights on whole pixels, mean of both axes, in square pixels."""
+        across = np.arange(-self.reach, self.reach + 1)
+        far = int(np.ceil(np.abs([self.top, self.bottom]).max() + 0.5))
+        rows = np.arange(-far, far + 1)[:, None]
+        share = np.minimum(self.bottom, rows + 0.5) - np.maximum(self.top, rows - 0.5)
+        weight = np.maximum(share, 0) / self.area
+        return float((weight * (rows**2 + across**2)).sum() / 2)
 
     @property
     def reach(self) -> int:
@@ -60,40 +72,55 @@ class Aperture:
     def spans(self, radius: float) -> Spans:
         """The kernel of a circle of confusion of this radius in pixels.
 
-        A polygon has the area of the disc it stands for, so that closing the blades' corners
-        changes the shape of the blur but not its amount.
+        A polygon has the area of the disc it stands for: blades change the shape of the blur, not
+        its amount.
         """
-        edges = self._outline(radius)
-        reach = max(0, math.ceil(np.abs(edges[:, 0]).max() - 0.5))
+        half = self._extent(radius)
+        reach = max(0, math.ceil(half - 0.5))
         columns = np.arange(-reach, reach + 1)
         offsets = (np.arange(_SUBCOLUMNS) + 0.5) / _SUBCOLUMNS - 0.5
-        top, bottom = _chord(edges, columns[:, None] + offsets)
+        top, bottom = self._chord(radius, columns[:, None] + offsets)
         # A column's span is centred on its mean chord: exact in area and in first moment.
         height = (bottom - top).mean(axis=1)
         weight = np.maximum((bottom - top).sum(axis=1), 1e-12)
         centre = ((bottom + top) / 2 * (bottom - top)).sum(axis=1) / weight
         return Spans(centre - height / 2, centre + height / 2, float(height.sum()))
 
-    def _outline(self, radius: float) -> NDArray[np.float64]:
-        """Corners of the shape, (n, 2) x and y in pixels, in order around the centre."""
-        corners = self.blades or 256
+    def spans_of_variance(self, variance: float) -> Spans:
+        """The kernel whose weights on whole pixels have this variance along each axis.
+
+        The scene is blurred before the sensor averages it over pixels, the picture after; only the
+        variance tells that both are blurred alike. A disc has radius^2 / 4.
+        """
+        low, high = 0.0, 2 * math.sqrt(variance) + 1
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.spans(middle).variance < variance else (low, middle)
+        return self.spans(high)
+
+    def _extent(self, radius: float) -> float:
+        return radius if self.blades == 0 else float(np.abs(self._corners(radius)[:, 0]).max())
+
+    def _chord(self, radius: float, x: Array) -> tuple[Array, Array]:
+        """Lowest and highest y of the shape along vertical lines; both 0 beside it."""
+        if self.blades == 0:
+            half = np.sqrt(np.maximum(radius**2 - x**2, 0))
+            return -half, half
+        corners = self._corners(radius)
+        top, bottom = np.full(x.shape, np.inf), np.full(x.shape, -np.inf)
+        for (xa, ya), (xb, yb) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            if xa == xb:
+                continue
+            t = (x - xa) / (xb - xa)
+            y = np.where((t >= 0) & (t <= 1), ya + t * (yb - ya), np.nan)
+            top, bottom = np.fmin(top, y), np.fmax(bottom, y)
+        missed = bottom < top
+        return np.where(missed, 0.0, top), np.where(missed, 0.0, bottom)
+
+    def _corners(self, radius: float) -> Array:
+        """Corners of the polygon, (n, 2) x and y in pixels, in order around the centre."""
+        n = self.blades
         # Area of a regular n-gon of circumradius R: n/2 R^2 sin(2 pi / n).
-        circumradius = radius * math.sqrt(2 * math.pi / (corners * math.sin(2 * math.pi / corners)))
-        angles = 2 * math.pi * np.arange(corners) / corners + math.radians(self.rotation)
+        circumradius = radius * math.sqrt(2 * math.pi / (n * math.sin(2 * math.pi / n)))
+        angles = 2 * math.pi * np.arange(n) / n + math.radians(self.rotation)
         return circumradius * np.stack([np.sin(angles), -np.cos(angles)], axis=1)
-
-
-def _chord(
-    corners: NDArray[np.float64], x: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest y of a convex polygon along vertical lines; both 0 outside it."""
-    top = np.full(x.shape, np.inf)
-    bottom = np.full(x.shape, -np.inf)
-    for (xa, ya), (xb, yb) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if xa == xb:
-            continue
-        t = (x - xa) / (xb - xa)
-        y = np.where((t >= 0) & (t <= 1), ya + t * (yb - ya), np.nan)
-        top, bottom = np.fmin(top, y), np.fmax(bottom, y)
-    missed = bottom < top
-    return np.where(missed, 0.0, top), np.where(missed, 0.0, bottom)

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.aperture import Aperture
+from rtfocus.aperture import Aperture, Spans
 
 SHARP = 0.5
 """Radius in pixels below which nothing is blurred."""
@@ -117,7 +117,7 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
             reach.append(0)
             norm.append(1.0)
         else:
-            spans = aperture.spans(_kernel_radius(float(r), s) / s)
+            spans = _kernel(float(r), s, aperture)
             across.extend(range(-spans.reach, spans.reach + 1))
             top.extend(spans.top)
             bottom.extend(spans.bottom)
@@ -143,13 +143,12 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
     )
 
 
-def _kernel_radius(radius: float, scale: int) -> float:
-    """Radius of the kernel that, with the filters around it, blurs as a disc of `radius` does.
+def _kernel(radius: float, scale: int, aperture: Aperture) -> Spans:
+    """The kernel that, with the filters around it, blurs as an aperture of `radius` does.
 
-    A disc has the variance r^2 / 4 along each axis. Treating a pixel as a constant square adds
-    1/12, reducing by `scale` and interpolating back adds the variances of a box and of a triangle.
+    A disc has the variance r^2 / 4 along each axis. Reducing by `scale` adds that of a box,
+    interpolating back that of a triangle; the kernel gets the rest.
     """
-    box = 1 / 12 if scale == 1 else scale**2 / 12 - 1 / 12
-    triangle = 0.0 if scale == 1 else scale**2 / 6
-    squares = scale**2 / 12 if scale > 1 else 0.0
-    return float(np.sqrt(max(radius**2 - 4 * (box + triangle + squares), 0.25 * radius**2)))
+    variance = radius**2 / 4
+    filters = 0.0 if scale == 1 else (scale**2 - 1) / 12 + scale**2 / 6
+    return aperture.spans_of_variance(max(variance - filters, 0.25 * variance) / scale**2)
