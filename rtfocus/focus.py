@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtfocus.errors import UsageError
-from rtfocus.frame import Disparity, Frame
+from rtfocus.frame import Disparity, Frame, Map
 
 _WINDOW = 0.02
 """Half width of the window around a point, as a share of the picture's height."""
+
+_SAME_THING = 0.08
+"""Difference in normalised disparity within one thing."""
 
 _HOLD = 0.015
 """A change of the thing's disparity that does not move the plane: noise."""
@@ -108,7 +111,7 @@ class Focuser:
 
 
 def _disparity_at(point: FocusPoint, disparity: Disparity) -> float:
-    """Disparity of the thing under the point: the median of the half nearest to its own value.
+    """Disparity of the thing under the point: the median of what is about as near as the point.
 
     A plain median or mean of the window would lie between two things where the point is close to an
     edge.
@@ -116,8 +119,10 @@ def _disparity_at(point: FocusPoint, disparity: Disparity) -> float:
     values = disparity.values
     height, width = values.shape
     x, y = min(int(point.x * width), width - 1), min(int(point.y * height), height - 1)
-    reach = max(1, round(_WINDOW * height))
-    window = values[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].ravel()
-    own = np.median(values[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2])
-    nearest = np.argsort(np.abs(window - own), kind="stable")[: len(window) // 2 + 1]
-    return float(np.median(window[nearest]))
+
+    def around(reach: int) -> Map:
+        return values[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+
+    window = around(max(4, round(_WINDOW * height)))
+    own = float(np.median(around(1)))
+    return float(np.median(window[np.abs(window - own) <= _SAME_THING]))

@@ -20,13 +20,17 @@ _FLOOR = 0.08
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
-def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -> None:
+def restore_highlights(
+    image: Image, linear: NDArray[np.float32], gain: float, layer: NDArray[np.uint8], sharp: int
+) -> None:
     """Raise the clipped pixels of a linear picture to what they probably were.
 
     Args:
         image: (h, w, 3) uint8.
         linear: (3, h, w) float32, the same picture in linear light, changed in place.
         gain: share of the estimated excess that is given back; 0 leaves the picture alone.
+        layer: (h, w), layer of every pixel.
+        sharp: number of the layer in focus, whose pixels stay as they are.
     """
     if gain == 0:
         return
@@ -41,7 +45,7 @@ def restore_highlights(image: Image, linear: NDArray[np.float32], gain: float) -
     rings = np.empty((37 * len(edge), 3), np.int64)
     rings = rings[: find_rings(labels, edge, rings)]
     level, tint = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)
-    brighten(linear, labels, clipped, inner, level, tint)
+    brighten(linear, labels, clipped, inner, level, tint, layer, sharp)
 
 
 def _estimate(

@@ -78,8 +78,9 @@ class LensRenderer:
         plan = plan_layers(limit, self._tier, self._aperture)
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
-        restore_highlights(image, self._linear, self._highlights)
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
+        sharp = len(plan.radius) // 2
+        restore_highlights(image, self._linear, self._highlights, self._layer, sharp)
         self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
@@ -93,7 +94,7 @@ class LensRenderer:
             (self._behind, self._behind_layer),
             self._cells,
             self._back_cells,
-            len(plan.radius) // 2,
+            sharp,
             (plan.scale, plan.reach, plan.first, plan.norm),
             (plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part),
             self._encode,

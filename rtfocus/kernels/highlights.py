@@ -44,7 +44,16 @@ def find_rings(labels: I32, edge: I64, rings: I64) -> int:
 
 
 @kernel
-def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32, tint: F32) -> None:
+def brighten(
+    linear: F32,
+    labels: I32,
+    clipped: U8,
+    inner: U8,
+    level: F32,
+    tint: F32,
+    layer: U8,
+    sharp: int,
+) -> None:
     """Raise the clipped channels of every region to its level.
 
     A channel that is not clipped tells how bright the pixel really is: its hue must not change.
@@ -57,12 +66,14 @@ def brighten(linear: F32, labels: I32, clipped: U8, inner: U8, level: F32, tint:
             light to a share that is uniform in 0..1, so they get half.
         level: (regions,), linear light of the brightest channel.
         tint: (regions, 3), the channels relative to that.
+        layer: (h, w), layer of every pixel.
+        sharp: number of the layer in focus, whose pixels stay as they are.
     """
     height, width = labels.shape
     for y in range(height):
         for x in range(width):
             region = labels[y, x]
-            if region == 0:
+            if region == 0 or layer[y, x] == sharp:
                 continue
             light = level[region] * (np.float32(1) if inner[y, x] else np.float32(0.5))
             for c in range(3):

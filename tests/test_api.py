@@ -1,0 +1,68 @@
+"""From Python, picture by picture."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rtfocus
+from rtfocus.errors import InputError, ModelError, UsageError
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+DEPTH = np.where(np.arange(160) < 80, 0.0, 1.0).astype(np.float32) * np.ones((90, 1), np.float32)
+
+
+def test_a_picture_with_its_depth() -> None:
+    with rtfocus.Refocus(focus=(0.9, 0.5), f_number=1.0) as refocus:
+        out = refocus(IMAGE, disparity=DEPTH)
+    assert (out[:, 80:] == IMAGE[:, 80:]).all()
+    assert out[:, :70].std() < 0.8 * IMAGE[:, :70].std()
+
+
+def test_pictures_of_a_video() -> None:
+    with rtfocus.Refocus(focus=(0.1, 0.5), smooth=0.5) as refocus:
+        for i in range(4):
+            assert refocus(IMAGE, disparity=DEPTH, time=i / 25).shape == IMAGE.shape
+
+
+def test_what_is_no_picture_is_refused() -> None:
+    with rtfocus.Refocus() as refocus:
+        for image, depth in (
+            (IMAGE[..., 0], DEPTH),
+            (IMAGE.astype(np.float32), DEPTH),
+            (IMAGE, DEPTH[0]),
+            (IMAGE, np.full_like(DEPTH, np.nan)),
+        ):
+            with pytest.raises(UsageError):
+                refocus(image, disparity=depth)
+        refocus(IMAGE, disparity=DEPTH)
+        with pytest.raises(UsageError, match="new Refocus"):
+            refocus(IMAGE[:50], disparity=DEPTH[:50])
+        with pytest.raises(InputError, match="without disparity"):
+            refocus(IMAGE)
+
+
+def test_without_depth_or_network_the_remedy_is_named() -> None:
+    with rtfocus.Refocus() as refocus, pytest.raises(ModelError, match="--model"):
+        refocus(IMAGE)
+
+
+def test_options_and_settings_exclude_each_other() -> None:
+    with pytest.raises(UsageError):
+        rtfocus.Refocus(rtfocus.Settings(), f_number=2.0)
+    with pytest.raises(UsageError, match="Did you mean"):
+        rtfocus.Refocus(f_numbr=2.0)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import rtfocus, sys; print([m for m in ('numba', 'cv2', 'av') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_there_is_nothing_else() -> None:
+    with pytest.raises(AttributeError):
+        rtfocus.nothing  # noqa: B018

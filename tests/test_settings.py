@@ -1,0 +1,73 @@
+"""Options, wherever they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtfocus.errors import UsageError
+from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint
+from rtfocus.settings import Settings, load_config, to_toml
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"f_number": 0.0}, "f_number"),
+        ({"focus": (1.5, 0.5)}, r"0\.\.1"),
+        ({"focus": (0.5, 0.5), "focus_disparity": 0.4}, "contradict"),
+        ({"focus_distance": -1.0}, "metres"),
+        ({"focus_range": -0.1}, "focus_range"),
+        ({"blades": 2}, "blades"),
+        ({"smooth": 1.5}, "smooth"),
+        ({"look_ahead": -1}, "look ahead"),
+        ({"depth_every": 0}, "depth every"),
+        ({"threads": -1}, "threads"),
+        ({"highlights": float("nan")}, "highlights"),
+        ({"rate": 0.0}, "rate"),
+        ({"quality": "hihg"}, "Did you mean 'high'"),
+        ({"view": "depht"}, "Did you mean 'depth'"),
+        ({"method": "lense"}, "Did you mean 'lens'"),
+        ({"focal_length": 50.0}, "belong together"),
+        ({"f_numbr": 2.0}, "Did you mean 'f_number'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Settings.create(**options)
+
+
+def test_what_to_focus_on() -> None:
+    assert Settings().target() == FocusPoint(0.5, 0.5)
+    assert Settings(focus=(0.1, 0.2)).target() == FocusPoint(0.1, 0.2)
+    assert Settings(focus_distance=2.0).target() == FocusDistance(2.0)
+    assert Settings(focus_disparity=0.0).target() == FocusDisparity(0.0)
+
+
+def test_toml_round_trip(tmp_path: Path) -> None:
+    made = Settings(focus=(0.25, 0.75), f_number=1.2, model='a "b"\\c.onnx', depth_size=(192, 320))
+    path = tmp_path / "all.toml"
+    path.write_text(to_toml(made))
+    values = load_config(str(path))
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    assert Settings.create(**values) == made
+
+
+def test_a_preset_wins_over_the_rest_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("f-number = 4\nblades = 6\n[preset.soft]\nf-number = 1.2\n")
+    assert load_config(str(path)) == {"f_number": 4, "blades": 6}
+    assert load_config(str(path), "soft") == {"f_number": 1.2, "blades": 6}
+    with pytest.raises(UsageError, match="Did you mean 'soft'"):
+        load_config(str(path), "sofd")
+
+
+@pytest.mark.parametrize("text", ["f-number = ", "f-numbr = 2", "\x00"])
+def test_files_that_are_no_settings(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"c\.toml"):
+        load_config(str(path))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config(str(tmp_path / "absent.toml"))
