@@ -191,6 +191,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _configured(arguments: list[str]) -> App:
     """The application, its defaults taken from --config and --preset."""
     path, preset = _value(arguments, "--config"), _value(arguments, "--preset")
+    app.config = ()
     if path is None:
         if preset is not None:
             raise UsageError(f"--preset {preset!r} needs --config FILE.toml, which defines it")

@@ -56,8 +56,8 @@ _LOSSLESS = {
     "png": "rgb24",
 }
 
-BT709 = 1
-LIMITED, FULL = 1, 2
+RGB, BT709, BT601 = 0, 1, 5  # of colour matrices, as in ITU-T H.273
+LIMITED, FULL = 1, 2  # FFmpeg's numbers of ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,9 @@ class Encoder:
         context.color_primaries = BT709
         context.color_trc = BT709
         rgb = self.pixel_format in _LOSSLESS.values()
-        context.colorspace = 0 if rgb else BT709
-        context.color_range = FULL if rgb or self.pixel_format.startswith("yuvj") else LIMITED
+        jpeg = self.pixel_format.startswith("yuvj")
+        context.colorspace = RGB if rgb else BT601 if jpeg else BT709
+        context.color_range = FULL if rgb or jpeg else LIMITED
         context.thread_count = threads
         context.options = dict(self.options)
 

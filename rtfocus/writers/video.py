@@ -110,7 +110,7 @@ class VideoWriter(AtomicOutput):
 def to_video_frame(image: Image, pixel_format: str) -> VideoFrame:
     """The picture as an encoder takes it: BT.709, limited range where it is YUV."""
     height, width, _ = image.shape
-    if pixel_format in ("yuv420p", "yuvj420p"):
+    if pixel_format == "yuv420p":
         frame = VideoFrame(width, height, "yuv420p")
         luma, cb, cr = (
             np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
@@ -120,10 +120,11 @@ def to_video_frame(image: Image, pixel_format: str) -> VideoFrame:
         frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
         return frame
     rgb = VideoFrame.from_ndarray(image, "rgb24")
+    jpeg = pixel_format.startswith("yuvj")  # full range BT.601, which is all that JPEG knows
     return rgb.reformat(
         format=pixel_format,
-        dst_colorspace=Colorspace.ITU709,
-        dst_color_range=ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU601 if jpeg else Colorspace.ITU709,
+        dst_color_range=ColorRange.JPEG if jpeg else ColorRange.MPEG,
     )
 
 

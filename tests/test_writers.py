@@ -1,0 +1,311 @@
+"""One contract for all writers, and what each has to cope with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from conftest import make_frames, make_info
+
+from rtfocus.errors import InputCutShort, OutputError, UsageError
+from rtfocus.frame import Frame, StreamInfo
+from rtfocus.writers import check_output, open_writer
+
+Ffmpeg = Callable[..., bytes]
+
+
+@pytest.fixture(params=["out.mp4", "out.mkv", "out.png", "out/"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{tmp_path}/{request.param}"
+
+
+def frames_for(target: str, info: StreamInfo) -> list[Frame]:
+    return make_frames(info, 1 if target.endswith(".png") else 5)
+
+
+class TestContract:
+    """What holds for all writers."""
+
+    def test_nothing_has_the_final_name_before_the_end(self, target: str) -> None:
+        info = make_info()
+        with open_writer(target, info) as writer:
+            for frame in frames_for(target, info):
+                writer.write(frame)
+                assert not Path(target).exists()
+        assert Path(target).exists()
+        assert [p.name for p in Path(target).parent.iterdir()] == [Path(target).name]
+
+    def test_an_exception_leaves_nothing(self, target: str) -> None:
+        info = make_info()
+        with pytest.raises(RuntimeError), open_writer(target, info) as writer:
+            writer.write(frames_for(target, info)[0])
+            raise RuntimeError
+        assert list(Path(target).parent.iterdir()) == []
+
+    @pytest.mark.parametrize("reason", [InputCutShort("x"), KeyboardInterrupt()])
+    def test_what_was_written_before_a_cut_is_kept(
+        self, target: str, reason: BaseException
+    ) -> None:
+        info = make_info()
+        with pytest.raises(type(reason)), open_writer(target, info) as writer:
+            writer.write(frames_for(target, info)[0])
+            raise reason
+        assert Path(target).exists()
+
+    def test_closing_and_discarding_twice(self, target: str) -> None:
+        info = make_info()
+        writer = open_writer(target, info)
+        writer.write(frames_for(target, info)[0])
+        writer.close()
+        writer.close()
+        writer.discard()
+        writer.discard()
+        assert Path(target).exists()
+
+    def test_what_exists_is_only_replaced_when_told(self, target: str) -> None:
+        info = make_info()
+        for overwrite in (False, True):
+            with open_writer(target, info, overwrite=overwrite) as writer:
+                writer.write(frames_for(target, info)[0])
+        with pytest.raises(UsageError, match="-y"):
+            check_output(target, "in.mp4", overwrite=False)
+        with pytest.raises(UsageError, match="-y"):
+            open_writer(target, info)
+
+
+def streams(path: Path, ffmpeg: Ffmpeg, entries: str, *more: object) -> list[str]:
+    out = ffmpeg(*more, "-show_entries", entries, "-of", "csv=p=0", path, program="ffprobe")
+    return [line.strip(",") for line in out.decode().split()]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
+def test_times_are_kept(suffix: str, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    base = Fraction(1, 1000) if suffix in ("mkv", "webm") else Fraction(1, 90000)
+    info = make_info(time_base=base, rate=Fraction(20))
+    pts = np.cumsum([0, 40, 40, 80, 33, 100, 40, 41]) * int(Fraction(1, 1000) / base)
+    path = tmp_path / f"out.{suffix}"
+    with open_writer(str(path), info) as writer:
+        for i, frame in enumerate(make_frames(info, len(pts))):
+            writer.write(Frame(frame.image, i, int(pts[i]), base, 40))
+    times = [float(t) for t in streams(path, ffmpeg, "frame=pts_time", "-select_streams", "v")]
+    np.testing.assert_allclose(times, pts * float(base), atol=1e-6)
+
+
+def test_first_frame_later_than_nought(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    info = make_info()
+    path = tmp_path / "out.mp4"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 4, start=5120):
+            writer.write(frame)
+    times = [float(t) for t in streams(path, ffmpeg, "frame=pts_time", "-select_streams", "v")]
+    np.testing.assert_allclose(times, 0.4 + 0.04 * np.arange(4), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "codec", ["h264", "hevc", "mpeg4", "ffv1", "prores", "vp9", "libx264", "mjpeg"]
+)
+def test_codecs_and_colours(codec: str, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    info = make_info(96, 64)
+    patches = np.zeros((64, 96, 3), np.uint8)
+    colours = [(255, 255, 255), (0, 0, 0), (200, 40, 40), (40, 180, 60), (30, 60, 200), (128,) * 3]
+    for i, colour in enumerate(colours):
+        patches[(i // 3) * 32 : (i // 3) * 32 + 32, (i % 3) * 32 : (i % 3) * 32 + 32] = colour
+    path, png = tmp_path / "out.mkv", tmp_path / "out.png"
+    with open_writer(str(path), info, codec=codec) as writer:
+        for i in range(3):
+            writer.write(Frame(patches, i, i * 512, info.time_base, 512))
+    ffmpeg("-i", path, "-frames:v", 1, png)
+    read = cv2.imread(str(png))[..., ::-1].astype(int)
+    for i, colour in enumerate(colours):
+        y, x = (i // 3) * 32 + 16, (i % 3) * 32 + 16
+        assert np.abs(read[y - 4 : y + 4, x - 4 : x + 4].mean((0, 1)) - colour).max() < 6
+
+
+def test_colour_tags_size_and_aspect(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    info = make_info(sample_aspect_ratio=Fraction(4, 3))
+    path = tmp_path / "out.mp4"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 3):
+            writer.write(frame)
+    entries = "stream=width,height,sample_aspect_ratio,pix_fmt,color_range,color_space," \
+              "color_transfer,color_primaries"  # fmt: skip
+    (line,) = streams(path, ffmpeg, entries)
+    assert line == "64,48,4:3,yuv420p,tv,bt709,bt709,bt709"
+
+
+@pytest.mark.parametrize("size", [(63, 47), (1, 1), (64, 47), (2, 2)])
+def test_odd_sizes_keep_their_size(size: tuple[int, int], tmp_path: Path) -> None:
+    info = make_info(*size)
+    path = tmp_path / "out.mp4"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 2):
+            writer.write(frame)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.width, frame.height) == size
+
+
+def packets(path: Path, kind: str) -> list[tuple[float, str]]:
+    with av.open(str(path)) as container:
+        stream = next(s for s in container.streams if s.type == kind)
+        return [
+            (float(p.pts * p.time_base), hashlib.md5(bytes(p)).hexdigest())
+            for p in container.demux(stream)
+            if p.pts is not None
+        ]
+
+
+@pytest.fixture
+def sounding(tmp_path: Path, ffmpeg: Ffmpeg) -> Path:
+    """Two seconds of video with sound, subtitles and a title."""
+    words = tmp_path / "a.srt"
+    words.write_text("1\n00:00:00,200 --> 00:00:01,000\nhello\n")
+    path = tmp_path / "in.mkv"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2", "-f", "lavfi", "-i", "sine=d=2", "-i",
+        words, "-map", 0, "-map", 1, "-map", 2, "-c:a", "aac", "-metadata", "title=Ours", path,
+    )  # fmt: skip
+    return path
+
+
+def test_sound_subtitles_and_title_are_copied(sounding: Path, tmp_path: Path) -> None:
+    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    path = tmp_path / "out.mkv"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 50, step=40):
+            writer.write(frame)
+    for kind in ("audio", "subtitle"):
+        assert packets(path, kind) == packets(sounding, kind)
+    with av.open(str(path)) as container:
+        assert container.metadata["title"] == "Ours"
+
+
+def test_what_the_container_cannot_hold_is_left_out_and_said(
+    sounding: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    path = tmp_path / "out.mp4"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 10, step=40):
+            writer.write(frame)
+    assert "subtitle" in caplog.text
+    with av.open(str(path)) as container:
+        assert [s.type for s in container.streams] == ["video", "audio"]
+
+
+def test_sound_ends_with_a_picture_that_was_cut_short(sounding: Path, tmp_path: Path) -> None:
+    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    path = tmp_path / "out.mkv"
+    with pytest.raises(InputCutShort), open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 20, step=40):
+            writer.write(frame)
+        raise InputCutShort("here")
+    assert 0.7 < packets(path, "audio")[-1][0] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"codec": "h265x"}, "Did you mean"),
+        ({"codec": "aac"}, "no such video encoder"),
+        ({"preset": "fastt"}, "Did you mean 'fast'"),
+        ({"codec": "ffv1", "crf": 20.0}, "no constant quality"),
+        ({"codec": "mpeg4", "preset": "fast"}, "no presets"),
+    ],
+)
+def test_encoders_that_do_not_fit(options: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_writer(str(tmp_path / "o.mkv"), make_info(), **options)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_videos_are_refused_for_images(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no video"):
+        open_writer(str(tmp_path / "o.png"), make_info(), crf=20.0)
+
+
+def test_unknown_formats(tmp_path: Path) -> None:
+    for name in ("out.xyz", "out"):
+        with pytest.raises(UsageError, match=r"\.mp4"):
+            check_output(str(tmp_path / name), "in.mp4", overwrite=False)
+
+
+@pytest.mark.parametrize("link", ["same", "symlink", "hardlink"])
+def test_the_input_is_never_overwritten(link: str, tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(b"precious")
+    target = source if link == "same" else tmp_path / "link.mp4"
+    if link == "symlink":
+        target.symlink_to(source)
+    elif link == "hardlink":
+        os.link(source, target)
+    with pytest.raises(UsageError, match="never overwritten"):
+        check_output(str(target), str(source), overwrite=True)
+
+
+def test_folders_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="no folder"):
+        check_output(str(tmp_path / "absent" / "o.mp4"), "in.mp4", overwrite=False)
+    with pytest.raises(OutputError):
+        open_writer(str(tmp_path / "absent" / "o.mp4"), make_info())
+
+
+def test_several_frames_need_a_directory_or_video(tmp_path: Path) -> None:
+    info = make_info()
+    first, second = make_frames(info, 2)
+    with (
+        pytest.raises(UsageError, match="directory"),
+        open_writer(str(tmp_path / "o.png"), info) as writer,
+    ):
+        writer.write(first)
+        writer.write(second)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+def test_images(suffix: str, tmp_path: Path) -> None:
+    info = make_info(kind="image")
+    path = tmp_path / f"o{suffix}"
+    (frame,) = make_frames(info, 1)
+    with open_writer(str(path), info) as writer:
+        writer.write(frame)
+    read = cv2.imread(str(path))[..., ::-1].astype(int)
+    assert np.abs(read - frame.image).mean() < (3 if suffix in (".jpg", ".webp") else 0.01)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="file size limits are POSIX's")
+@pytest.mark.parametrize("name", ["o.mkv", "o.png"])
+def test_a_full_disk(name: str, tmp_path: Path) -> None:
+    """A limit on file size stands in for a full disk; set in a process of its own."""
+    import subprocess
+    import sys
+
+    code = f"""
+import resource, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from conftest import make_frames, make_info
+from rtfocus.errors import OutputError
+from rtfocus.writers import open_writer
+import numpy as np
+from rtfocus.frame import Frame
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+info = make_info(320, 240)
+noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    with open_writer({str(tmp_path / name)!r}, info) as writer:
+        for i in range(1 if {name!r}.endswith("png") else 60):
+            writer.write(Frame(noise, i, i * 512, info.time_base, 512))
+except OutputError as error:
+    print("refused:", error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "refused:" in done.stdout
+    assert list(tmp_path.iterdir()) == []
