@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -58,6 +59,4 @@ def test_clip_does_not_flicker(shared: Path, quality: str, limit: float) -> None
         out = renderer.blur(read(folder / "aif" / f"{i:03d}.png"), radius)
         errors.append(out.astype(int) - read(folder / "dof" / f"{i:03d}.png"))
     renderer.close()
-    assert (
-        np.mean([np.abs(b - a).mean() for a, b in zip(errors, errors[1:], strict=False)]) <= limit
-    )
+    assert np.mean([np.abs(b - a).mean() for a, b in pairwise(errors)]) <= limit

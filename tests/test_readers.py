@@ -207,7 +207,7 @@ def test_a_truncated_file_gives_what_there_is(ffmpeg: Ffmpeg, tmp_path: Path, ke
     assert 0 < len(frames) < 50
 
 
-def test_a_size_that_changes_midway(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+def test_a_size_that_changes_midway(tmp_path: Path) -> None:
     for name, size in (("a", (64, 48)), ("b", (96, 72))):
         encode(tmp_path / f"{name}.ts", frames=8, size=size)
     joined = tmp_path / "joined.ts"

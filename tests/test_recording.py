@@ -551,7 +551,7 @@ def test_discard_after_close_keeps_the_result(target: str) -> None:
 
 def test_nothing_is_overwritten_unasked(target: str) -> None:
     record(target, stream(), [frame(0)], None)
-    with pytest.raises(OutputError):
+    with pytest.raises(UsageError):
         open_depth_writer(target, stream())
     with open_depth_writer(target, stream(), overwrite=True) as writer:
         writer.write(frame(0), Disparity(scene(3)))
@@ -583,7 +583,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str, frames: int) -> N
                 writer.write(frame(index), Disparity(rng.random((320, 480), np.float32)))
 
     rng = np.random.default_rng(0)
-    with pytest.raises(OutputError, match="cannot be kept"):
+    with pytest.raises(OutputError, match="cannot be written"):
         run()
     assert list(tmp_path.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -74,7 +75,7 @@ def test_still_walls_are_still_and_moving_edges_do_not_trail(ahead: int) -> None
     after = fitted(smoothed(noisy, frames, 0.5, ahead), truth)
     static = np.ptp(truth, axis=0) == 0
     assert rms(before[25:, static]) > 5 * rms(after[25:, static])
-    moved = np.stack([np.abs(b - a) > 0.1 for a, b in zip(truth, truth[1:], strict=False)])
+    moved = np.stack([np.abs(b - a) > 0.1 for a, b in pairwise(truth)])
     wide = np.stack([cv2.dilate(m.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0 for m in moved])
     assert rms(after[1:][wide][2000:]) < 1.2 * NOISE
 

@@ -250,6 +250,17 @@ def test_the_input_is_never_overwritten(link: str, tmp_path: Path) -> None:
         check_output(str(target), str(source), overwrite=True)
 
 
+def test_a_directory_of_other_things_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    for call in (
+        lambda: check_output(f"{tmp_path}/", "in.mp4", overwrite=True),
+        lambda: open_writer(f"{tmp_path}/", make_info(), overwrite=True),
+    ):
+        with pytest.raises(UsageError, match=r"letter\.txt"):
+            call()
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
 def test_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no folder"):
         check_output(str(tmp_path / "absent" / "o.mp4"), "in.mp4", overwrite=False)

@@ -32,6 +32,7 @@ def check_output(output: str, source: str, *, overwrite: bool) -> None:
             f"{output!r}: this version writes files only. Name a file, such as out.mp4."
         )
     if _is_sequence(output):
+        images.check_directory(target)
         taken = target.is_dir() and any(target.iterdir())
     else:
         if target.suffix.lower() not in images.SUFFIXES:

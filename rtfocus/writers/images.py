@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -48,6 +49,7 @@ class SequenceWriter(AtomicOutput):
 
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         """Raises UsageError or OutputError where the directory may not or cannot be written."""
+        check_directory(target)
         super().__init__(target, overwrite=overwrite)
         with self._failures():
             self._part.path.mkdir()
@@ -60,6 +62,18 @@ class SequenceWriter(AtomicOutput):
 
     def _finish(self) -> bool:
         return self._part.path.exists()
+
+
+def check_directory(target: Path) -> None:
+    """Raise UsageError for a directory with other things than a sequence: it is never replaced."""
+    if not target.is_dir():
+        return
+    strange = [p.name for p in target.iterdir() if not re.fullmatch(r"\d{6,}\.png", p.name)]
+    if strange:
+        raise UsageError(
+            f"{str(target)!r} holds things that are no sequence of images, such as {strange[0]!r}; "
+            "it will not be replaced. Choose another directory."
+        )
 
 
 def encode_image(image: Image, suffix: str) -> bytes:
