@@ -88,9 +88,10 @@ def _estimate(
     level = 1 + gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
     level[(length == 0) | (known == 0)] = 1
 
-    mixed = [
-        total(border, np.maximum(c - (total(outside, c) / samples)[region], 0)) for c in colour
-    ]
-    strongest = np.maximum(np.max(mixed, axis=0), 1e-3)
-    tint = np.where(strongest > 1e-3, mixed / strongest, 1)
+    mixed = np.array(
+        [total(border, np.maximum(c - (total(outside, c) / samples)[region], 0)) for c in colour]
+    )
+    # Few pixels say little about colour; so many of white are added.
+    mixed += 0.08 * length + 1e-6
+    tint = mixed / mixed.max(axis=0)
     return level.astype(np.float32), np.ascontiguousarray(tint.T, np.float32)

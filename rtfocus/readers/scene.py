@@ -144,6 +144,9 @@ class Scene:
         background, disparity = _sky_and_floor(height, width)
         for draw, metres in ((_skyline, SKYLINE_M), (_garland, GARLAND_M), (_railing, RAIL_M)):
             _put(background, disparity, _drawn(draw, height, width, metres))
+            lights = _LIGHTS.get(draw)
+            if lights is not None:
+                _put(background, disparity, _shining(_drawn(lights, height, width, metres)))
         self._background = background
         self._disparity = disparity
         self._robot = _drawn(_robot, height, width, ROBOT_M)
@@ -244,18 +247,48 @@ def _skyline(canvas: Canvas, aspect: float) -> None:
         x += wide + random.uniform(-0.01, 0.02)
     for lamp in np.arange(-aspect / 2 + 0.06, aspect / 2, 0.17):
         canvas.line([(lamp, _HORIZON), (lamp, _HORIZON - 0.075)], 0.003, (30, 28, 40))
-        canvas.ellipse((lamp, _HORIZON - 0.08), (0.0075, 0.0075), (255, 255, 250))
+
+
+def _street_lamps(canvas: Canvas, aspect: float) -> None:
+    """The lights of the lamps in `_skyline`."""
+    for lamp in np.arange(-aspect / 2 + 0.06, aspect / 2, 0.17).tolist():
+        canvas.ellipse((lamp, _HORIZON - 0.08), (0.0075, 0.0075), (255, 214, 150))
+
+
+def _strings(aspect: float) -> list[list[Point]]:
+    """Two strings that hang in arcs across the picture."""
+    x = np.linspace(-aspect / 2 - 0.05, aspect / 2 + 0.05, 64)
+    arcs = (
+        level + drop * (1 - np.abs(((x * 1.3 + 0.4 * k) % 1) * 2 - 1) ** 2)
+        for k, (drop, level) in enumerate(((0.1, 0.14), (0.07, 0.24)))
+    )
+    return [list(zip(x.tolist(), y.tolist(), strict=True)) for y in arcs]
 
 
 def _garland(canvas: Canvas, aspect: float) -> None:
-    """A string of coloured lights between two posts."""
-    colours = [(255, 255, 255), (255, 255, 222), (255, 222, 255), (222, 255, 255)]
-    for k, (drop, level) in enumerate(((0.1, 0.14), (0.07, 0.24))):
-        xs = np.linspace(-aspect / 2 - 0.05, aspect / 2 + 0.05, 64)
-        ys = level + drop * (1 - np.abs(((xs * 1.3 + 0.4 * k) % 1) * 2 - 1) ** 2)
-        canvas.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), 0.0022, (24, 22, 30))
-        for n, (x, y) in enumerate(zip(xs[1::2], ys[1::2], strict=True)):
-            canvas.ellipse((float(x), float(y) + 0.008), (0.006, 0.008), colours[n % 4])
+    """The strings of a garland of lights."""
+    for string in _strings(aspect):
+        canvas.line(string, 0.0022, (24, 22, 30))
+
+
+def _garland_lights(canvas: Canvas, aspect: float) -> None:
+    """Its lights, in four colours."""
+    colours = ((255, 186, 90), (130, 255, 170), (255, 120, 190), (130, 180, 255))
+    for string in _strings(aspect):
+        for n, (x, y) in enumerate(string[1::2]):
+            canvas.ellipse((x, y + 0.008), (0.0055, 0.0075), colours[n % 4])
+
+
+_LIGHTS = {_skyline: _street_lamps, _garland: _garland_lights}
+"""What shines of the things that are drawn."""
+
+
+def _shining(sprite: Sprite, times: float = 14.0) -> Sprite:
+    """The sprite as a light many times brighter than white, as a camera clips it."""
+    cover = sprite.rgba[..., 3:]
+    tint = (sprite.rgba[..., :3] / np.maximum(255 * cover, 1e-6)) ** 2.2
+    seen = np.clip(times * tint * cover, 0, 1) ** (1 / 2.2)
+    return Sprite(np.dstack([255 * seen, cover]).astype(np.float32), sprite.corner, sprite.metres)
 
 
 def _railing(canvas: Canvas, aspect: float) -> None:
