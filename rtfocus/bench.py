@@ -57,7 +57,7 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
             codec=settings.codec,
             crf=settings.crf,
             preset=settings.encoder_preset,
-            threads=settings.threads,
+            threads=settings.cores(),
         ) as writer:
             engine = Engine(settings, depth, metrics=metrics)
             for i, frame in enumerate(metrics.each("read", reader)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from rtfocus.depth.base import DepthSource
@@ -44,7 +45,8 @@ class Engine:
         if strength is None:
             strength = 0.0 if depth.steady else NETWORK_SMOOTHING
         self.depth = depth
-        self.smoother = Smoother(depth.scale, strength=strength, ahead=look_ahead)
+        ahead = look_ahead if strength > 0 else 0  # what is not blended gains nothing from waiting
+        self.smoother = Smoother(depth.scale, strength=strength, ahead=ahead)
         self.upsampler = Upsampler(threads=threads)
         self.focuser = Focuser(settings.target())
         self.lens = settings.lens()
@@ -72,7 +74,7 @@ class Engine:
         for frame in frames:
             with self._metrics.time("depth"):
                 disparity = self.depth.estimate(frame)
-            yield frame, disparity
+            yield replace(frame, disparity=None), disparity  # frames wait; what they carry adds up
 
     def stream(self, pairs: Iterable[tuple[Frame, Map]]) -> Iterator[Frame]:
         """Refocused frames from those with raw disparity, looking ahead."""

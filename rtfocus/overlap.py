@@ -26,7 +26,7 @@ class Ahead(Generic[T]):
     thread, also while it waits for room.
     """
 
-    def __init__(self, items: Iterable[T], depth: int = 2, name: str = "ahead") -> None:
+    def __init__(self, items: Iterable[T], depth: int = 1, name: str = "ahead") -> None:
         self._items = items
         self._queue: queue.Queue[T | _End] = queue.Queue(depth)
         self._closed = threading.Event()

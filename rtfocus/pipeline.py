@@ -190,7 +190,7 @@ class Job:
             crf=settings.crf,
             preset=settings.encoder_preset,
             overwrite=self._overwrite,
-            threads=settings.threads,
+            threads=settings.cores(),
         )
 
     def _until_end(self, items: Iterable[T]) -> Iterator[T]:

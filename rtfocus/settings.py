@@ -93,7 +93,7 @@ class Settings:
             "files.",
         ),
     ] = None
-    look_ahead: Annotated[int, _option(DEPTH, "Frames that smoothing may look ahead.")] = 12
+    look_ahead: Annotated[int, _option(DEPTH, "Frames that smoothing may look ahead.")] = 10
 
     focus: Annotated[
         tuple[float, float] | None,

@@ -26,7 +26,7 @@ from rtfocus.readers.timeline import Timeline
 
 _log = logging.getLogger("rtfocus")
 
-_MAX_THREADS = 4
+_MAX_THREADS = 2
 """Of the decoder; each holds a picture, so an 8K clip on a many-core machine stays affordable."""
 
 _DEFAULT_RATE = Fraction(25)

@@ -29,7 +29,7 @@ FRIENDLY = {
 """Names of codecs, and the encoders that stand for them, the first that is there."""
 
 _DEFAULTS: dict[str, dict[str, str]] = {
-    "libx264": {"preset": "veryfast", "crf": "18"},
+    "libx264": {"preset": "veryfast", "crf": "18", "rc-lookahead": "5"},
     "libx265": {"preset": "fast", "crf": "20", "x265-params": "log-level=error"},
     "libsvtav1": {"preset": "8", "crf": "28"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "crf": "28", "b": "0"},
@@ -113,6 +113,7 @@ def choose_encoder(
     private = {option.name for option in CodecContext.create(name, "w").supported_options.private}
     if preset is not None:
         _check_preset(name, preset, private)
+        options.pop("rc-lookahead", None)  # which the preset sets
         options["preset"] = preset
     if crf is not None:
         options.update(_quality(name, crf, private))

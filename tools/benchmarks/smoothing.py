@@ -87,7 +87,7 @@ def measure_pattern(size: str, count: int) -> None:
         "unsmoothed": disturbed,
         "aligned only": smooth(pairs, 0.0, 0),
         "no look-ahead": causal,
-        "12 frames ahead": smooth(pairs, STRENGTH, 12),
+        "10 frames ahead": smooth(pairs, STRENGTH, 10),
         "noise only": noisy,
     }.items():
         fitted = fit(maps, truth)
@@ -135,7 +135,7 @@ def measure_clip(clip: str, model: Path) -> None:
     print(f"static {static.mean():.0%} of the picture, {len(pairs)} frames")
     before = float(np.median(raw.std(axis=0)[static]))
     print(f"unsmoothed      deviation over time {100 * before:.3f} % of the range")
-    for ahead in (0, 12):
+    for ahead in (0, 10):
         after = np.stack(smooth(pairs, STRENGTH, ahead))
         value = float(np.median(after.std(axis=0)[static]))
         late = float(np.median(raw[30:].std(axis=0)[static]))
