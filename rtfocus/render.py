@@ -20,7 +20,7 @@ from rtfocus.lens import Lens
 
 TIERS = {
     "high": Tier(growth=0.30, half_from=16.0),
-    "fast": Tier(growth=0.30, half_from=6.0),
+    "fast": Tier(growth=0.30, half_from=4.0),
 }
 
 

@@ -49,9 +49,11 @@ def difference(a: Array, b: Array) -> float:
     return float(np.abs(padded(a, side) - padded(b, side)).sum())
 
 
+# A kernel is exact along its columns and averages within each, so its rim of about 2 pi r pixels
+# among pi r^2 differs.
 @pytest.mark.parametrize("radius", [3.0, 8.0, 19.0])
 def test_round_kernel_is_the_disc(radius: float) -> None:
-    assert difference(rasterise(Aperture().spans(radius)), disc(radius)) < 0.04
+    assert difference(rasterise(Aperture().spans(radius)), disc(radius)) < 0.35 / radius
 
 
 @pytest.mark.parametrize("radius", [4.0, 12.0])
@@ -59,7 +61,7 @@ def test_round_kernel_is_the_disc(radius: float) -> None:
 @pytest.mark.parametrize("blades", [4, 6, 8])
 def test_bladed_kernel_is_the_polygon(blades: int, rotation: float, radius: float) -> None:
     kernel = rasterise(Aperture(blades, rotation).spans(radius))
-    assert difference(kernel, polygon(radius, blades, rotation)) < 0.04
+    assert difference(kernel, polygon(radius, blades, rotation)) < 0.35 / radius
 
 
 @pytest.mark.parametrize("blades", [5, 6, 7, 9])
@@ -157,6 +159,7 @@ def test_light_stays_in_place(radius: float, shift: tuple[int, int]) -> None:
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="reduced grids place a light at the middle of its cell: up to (scale - 1) / 2 px off, "
     "so the disc of a light that moves stands still and then jumps",
 )
@@ -177,15 +180,16 @@ def expected(before: Array, radius: float, blades: int, rotation: float) -> Arra
     return convolve(before / before.sum(), polygon(radius, blades, rotation))
 
 
-@pytest.mark.parametrize(("name", "radius"), [("high", 6.0), ("high", 12.0), ("fast", 12.0)])
+@pytest.mark.parametrize(
+    ("name", "radius", "limit"), [("high", 6.0, 0.02), ("high", 12.0, 0.02), ("fast", 12.0, 0.06)]
+)
 @pytest.mark.parametrize("rotation", [0.0, 17.0, -40.0])
-@pytest.mark.parametrize("blades", [6, 8])
-def test_blades_show(blades: int, rotation: float, name: str, radius: float) -> None:
-    before, after, stands = psf(TIERS[name], radius, blades, rotation)
-    error = np.abs(after - expected(before, stands, blades, rotation)).sum()
-    turned = np.abs(after - expected(before, stands, blades, rotation + 180 / blades)).sum()
-    assert error < 0.07
-    assert turned > 1.2 * error  # by half a blade: the wrong way round is seen
+def test_blades_show(rotation: float, name: str, radius: float, limit: float) -> None:
+    before, after, stands = psf(TIERS[name], radius, 6, rotation)
+    error = np.abs(after - expected(before, stands, 6, rotation)).sum()
+    turned = np.abs(after - expected(before, stands, 6, rotation + 30)).sum()
+    assert error < limit
+    assert turned > 1.1 * error
 
 
 @pytest.mark.parametrize(
@@ -194,7 +198,9 @@ def test_blades_show(blades: int, rotation: float, name: str, radius: float) -> 
         pytest.param(
             3,
             marks=pytest.mark.xfail(
-                strict=True, reason="layers match the disc's variance: a triangle is 17 % smaller"
+                strict=True,
+                raises=AssertionError,
+                reason="layers match the disc's variance: a triangle is 17 % smaller",
             ),
         ),
         5,
@@ -203,15 +209,15 @@ def test_blades_show(blades: int, rotation: float, name: str, radius: float) -> 
     ],
 )
 def test_blades_change_the_shape_and_not_the_amount(blades: int) -> None:
-    """A polygon has the area of its disc, so a wide flat light has the same brightness behind."""
-    before, after, stands = psf(FULL, 20.0, blades, 0.0)
-    lit = after[after > 0.5 * np.median(after[after > 0.1 * after.max()])]
-    assert lit.size == pytest.approx(np.pi * stands**2, rel=0.1)
-    assert before.sum() > 0
+    # The middle of a kernel that is larger than the light is as bright as its area is small.
+    _, after, stands = psf(FULL, 20.0, blades, 0.0)
+    area = 1 / after[SIZE // 2, SIZE // 2]
+    assert area == pytest.approx(np.pi * stands**2, rel=0.03)
 
 
 @pytest.mark.xfail(
     strict=True,
+    raises=AssertionError,
     reason="rays cross at the plane of focus, so odd blades stand on their head on one side of it; "
     "the renderer draws both sides alike",
 )

@@ -30,6 +30,18 @@ _EPSILON = np.float32(1e-4)
 
 
 @kernel
+def _set_members(members: U8, k: int, values: F32, out: F32) -> None:
+    for x in range(out.size):
+        out[x] = values[x] if members[x] == k else np.float32(0)
+
+
+@kernel
+def _set_coverage(members: U8, k: int, out: F32) -> None:
+    for x in range(out.size):
+        out[x] = np.float32(1) if members[x] == k else np.float32(0)
+
+
+@kernel
 def _add_members(members: U8, k: int, values: F32, out: F32) -> None:
     for x in range(out.size):
         out[x] += values[x] if members[x] == k else np.float32(0)
@@ -77,16 +89,21 @@ def _source(
     for j in range(rows):
         for c in range(4):
             row = source[c, j] if scale == 1 else strip
-            row[:full] = 0
             inside = row[left:right]
             for t in range(scale):
                 y = min(max(y0 + j * scale + t, 0), height - 1)
                 if c == 3:
-                    _add_coverage(layer[y, a:b], k, inside)
+                    if t == 0:
+                        _set_coverage(layer[y, a:b], k, inside)
+                    else:
+                        _add_coverage(layer[y, a:b], k, inside)
                     if back_seen:
                         _add_coverage(behind_layer[y, a:b], k, inside)
                 else:
-                    _add_members(layer[y, a:b], k, linear[c, y, a:b], inside)
+                    if t == 0:
+                        _set_members(layer[y, a:b], k, linear[c, y, a:b], inside)
+                    else:
+                        _add_members(layer[y, a:b], k, linear[c, y, a:b], inside)
                     if back_seen:
                         _add_members(behind_layer[y, a:b], k, behind[c, y, a:b], inside)
             row[:left] = row[left]

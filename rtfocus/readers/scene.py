@@ -200,7 +200,7 @@ def _put(image: Image, disparity: Map, sprite: Sprite, shift: Point = (0.0, 0.0)
 
 def _sky_and_floor(height: int, width: int) -> tuple[Image, Map]:
     """A sky at dusk over a paved floor that recedes to the horizon."""
-    fine = 2 if height * width < 4_000_000 else 1  # antialiasing of the paving
+    fine = 2 if height * width <= 1280 * 720 else 1  # antialiasing of the paving
     y = (np.arange(height * fine, dtype=np.float32) + 0.5) / (height * fine)
     x = ((np.arange(width * fine, dtype=np.float32) + 0.5) / fine - width / 2) / height
     top = np.array([22, 30, 66], np.float32)

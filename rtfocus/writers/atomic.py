@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import av
+
 from rtfocus.errors import InputCutShort, OutputError, UsageError
+
+
+_PREFIX = 40
+"""Letters of the target's name in the temporary one, which must not be too long where that fits."""
 
 
 class Part:
@@ -28,17 +34,13 @@ class Part:
             UsageError: the target is there and may not be overwritten.
             OutputError: its folder is not there or cannot be written.
         """
-        if target.exists() and not overwrite and not _is_empty_folder(target):
-            raise UsageError(
-                f"{str(target)!r} is there already. Use -y to overwrite it, or another name."
-            )
-        try:
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        except OSError as error:
-            raise OutputError(
-                f"{str(target)!r} cannot be written: {error.strerror}. Check the folder and its "
-                "permissions."
-            ) from error
+        with path_errors(target):
+            if target.exists() and not overwrite and not _is_empty_folder(target):
+                raise UsageError(
+                    f"{str(target)!r} is there already. Use -y to overwrite it, or another name."
+                )
+            prefix = f".{target.name[:_PREFIX]}."
+            self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
         self._target = target
         self.path = self._folder / target.name
 
@@ -100,11 +102,24 @@ class AtomicOutput:
         """Turn failures of the file system, and FFmpeg's, into OutputError."""
         try:
             yield
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise OutputError(
                 f"{str(self._target)!r} cannot be written: {error.strerror}. "
                 "Check the space left there, or choose another place."
             ) from error
+
+
+@contextmanager
+def path_errors(target: Path) -> Iterator[None]:
+    """Turn what a name that cannot be used brings about (too long, say) into OutputError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(
+            f"{str(target)!r} cannot be written: {reason}. Check the name, the folder and its "
+            "permissions."
+        ) from error
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -51,6 +51,7 @@ class SequenceWriter(AtomicOutput):
         """Raises UsageError or OutputError where the directory may not or cannot be written."""
         check_directory(target)
         super().__init__(target, overwrite=overwrite)
+        self._written = False
         with self._failures():
             self._part.path.mkdir()
 
@@ -59,9 +60,11 @@ class SequenceWriter(AtomicOutput):
         path = self._part.path / f"{frame.index:06d}.png"
         with self._failures():
             path.write_bytes(encode_image(frame.image, ".png"))
+        self._written = True
 
     def _finish(self) -> bool:
-        return self._part.path.exists()
+        written, self._written = self._written, False
+        return written
 
 
 def check_directory(target: Path) -> None:

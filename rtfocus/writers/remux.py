@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,13 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-log = logging.getLogger("rtfocus")
+_log = logging.getLogger("rtfocus")
 
 _KINDS = ("audio", "subtitle")
+_KEPT_TAGS = ("language", "title")
+
+_TRANSPORT_STREAM = {"aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "dvb_subtitle"}
+"""What MPEG-TS has a number for; FFmpeg itself answers only with its defaults."""
 
 
 class StreamCopy:
@@ -21,39 +28,100 @@ class StreamCopy:
 
     def __init__(self, media: Path, target: OutputContainer) -> None:
         """Add the streams that the target can hold; say once which it cannot."""
-        self._source = av.open(str(media))
+        self._media = media
+        self._source = av.open(str(media), metadata_errors="replace")
         self._target = target
         self._streams: dict[int, Stream] = {}
+        self._warned = False
+        left_out = []
         for stream in self._source.streams:
             if stream.type not in _KINDS:
                 continue
-            name = stream.codec_context.name if stream.codec_context else "unknown"
-            canonical = stream.codec_context.codec.canonical_name if stream.codec_context else ""
-            if {name, canonical} & target.supported_codecs:
-                self._streams[stream.index] = target.add_stream_from_template(stream)
+            if _holds(target, stream):
+                self._streams[stream.index] = _add(target, stream)
             else:
-                log.warning(
-                    "%s stream %d (%s) cannot be kept in %s and is left out; .mkv holds it",
-                    stream.type, stream.index, name, target.format.name,
-                )  # fmt: skip
+                left_out.append(f"{stream.type} stream {stream.index} ({_codec(stream)})")
+        if left_out:
+            _log.warning(
+                "%s: %s cannot be kept in %s, so the output goes without",
+                media, ", ".join(left_out), target.format.name,
+            )  # fmt: skip
         wanted = [self._source.streams[index] for index in self._streams]
         self._packets = self._source.demux(wanted) if wanted else iter(())
-        self._next: Packet[Any] | None = next(self._packets, None)
+        self._next: Packet[Any] | None = self._read()
 
-    def copy_until(self, time: float) -> None:
-        """Copy all packets that begin before this time, in seconds."""
+    def copy_until(self, time: float, offset: Fraction = Fraction(0)) -> None:
+        """Copy all packets that begin before a time.
+
+        Args:
+            time: in seconds of the original; infinite: all that are left.
+            offset: added to their times [s].
+        """
         while self._next is not None and _time(self._next) < time:
-            packet = self._next
-            self._next = next(self._packets, None)
-            if packet.dts is None:
-                continue  # the empty packet that ends a stream
-            packet.stream = self._streams[packet.stream.index]
-            self._target.mux(packet)
+            packet, self._next = self._next, self._read()
+            if packet.dts is not None:  # else the empty packet that ends a stream
+                self._copy(packet, offset)
 
     def close(self) -> None:
         """Close the original; safe to call twice."""
         self._next = None
         self._source.close()
+
+    def _read(self) -> Packet[Any] | None:
+        try:
+            return next(self._packets, None)
+        except av.FFmpegError as error:
+            self._warn(error)
+            return None
+
+    def _copy(self, packet: Packet[Any], offset: Fraction) -> None:
+        if offset and packet.time_base is not None and packet.dts is not None:
+            shift = math.ceil(offset / packet.time_base)
+            packet.dts += shift
+            packet.pts = None if packet.pts is None else packet.pts + shift
+        packet.stream = self._streams[packet.stream.index]
+        try:
+            self._target.mux(packet)
+        except OSError:  # of the output
+            raise
+        except av.FFmpegError as error:
+            self._warn(error)
+
+    def _warn(self, error: av.FFmpegError) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s: damaged sound or subtitles are left out (%s)", self._media, error.strerror
+            )
+
+
+def _codec(stream: Stream) -> str:
+    """FFmpeg's name of the codec; "unknown" where it has none."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
+
+
+def _holds(target: OutputContainer, stream: Stream) -> bool:
+    """Whether a container can hold a stream: its tables say so, and so does an attempt."""
+    name = target.format.name
+    known = _TRANSPORT_STREAM if name == "mpegts" else target.supported_codecs
+    if stream.codec_context is None or not {_codec(stream), stream.codec_context.name} & known:
+        return False
+    attempt = av.open(io.BytesIO(), "w", format=name)
+    try:
+        attempt.add_stream_from_template(stream)
+        attempt.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    finally:
+        attempt.close()
+    return True
+
+
+def _add(target: OutputContainer, stream: Stream) -> Stream:
+    copy: Stream = target.add_stream_from_template(stream)
+    copy.disposition = stream.disposition
+    copy.metadata.update({k: stream.metadata[k] for k in _KEPT_TAGS if k in stream.metadata})
+    return copy
 
 
 def _time(packet: Packet[Any]) -> float:
