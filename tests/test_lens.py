@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtfocus.aperture import Aperture
 from rtfocus.errors import UsageError
@@ -35,6 +37,72 @@ def test_metric_depth_is_the_thin_lens() -> None:
     np.testing.assert_allclose(radius, diameter / 2, rtol=1e-4, atol=1e-7)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    depths=st.lists(st.floats(0.3, 500), min_size=1, max_size=6),
+    plane=st.floats(0.3, 500),
+    f_number=st.floats(0.7, 32),
+    focal_length=st.floats(4, 200),
+    sensor_width=st.floats(3, 60),
+    scale=st.floats(0.05, 5),
+    offset=st.floats(-0.5, 0.5),
+)
+def test_any_thin_lens(
+    depths: list[float],
+    plane: float,
+    f_number: float,
+    focal_length: float,
+    sensor_width: float,
+    scale: float,
+    offset: float,
+) -> None:
+    z = np.array([depths])
+    values = ((1 / z - offset) / scale).astype(np.float32)
+    lens = Lens(f_number=f_number, focal_length_mm=focal_length, sensor_width_mm=sensor_width)
+    radius = lens.radius(Disparity(values, metric=(scale, offset)), (1 / plane - offset) / scale)
+    focal_px = z.size * focal_length / sensor_width
+    aperture = focal_length / 1000 / f_number
+    truth = focal_px * aperture * (1 / z - 1 / plane) / 2
+    # float32 rounds the disparities before their difference is taken.
+    rounding = 3e-7 * focal_px * aperture * (1 / z + 1 / plane + 2 * abs(offset))
+    assert (np.abs(radius - truth) <= rounding + 1e-5 * np.abs(truth)).all()
+    assert (np.sign(radius) == np.sign(truth))[np.abs(truth) > rounding].all()  # > 0 is nearer
+
+
+def test_physical_radius_scales_with_the_picture() -> None:
+    lens = Lens(focal_length_mm=50, sensor_width_mm=36)
+    small, large = (
+        lens.radius(Disparity(np.ones((h, w), np.float32), metric=(1.0, 0.0)), 0.25)[0, 0]
+        for h, w in ((90, 160), (360, 640))
+    )
+    assert large == pytest.approx(4 * small, rel=1e-6)
+
+
+@pytest.mark.parametrize("f_number", [1.4, 2.8, 11.0])
+def test_radius_is_inverse_to_the_f_number(f_number: float) -> None:
+    disparity = Disparity(np.linspace(-0.2, 1.2, 20, dtype=np.float32).reshape(4, 5))
+    wide = Lens(f_number=1.0).radius(disparity, 0.4)
+    stopped = Lens(f_number=f_number).radius(disparity, 0.4)
+    np.testing.assert_allclose(stopped * f_number, wide, rtol=1e-5)
+
+
+def test_the_disparity_is_left_as_it_was() -> None:
+    values = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    given = values.copy()
+    Lens(f_number=0.5, focus_range=0.2, max_radius=1.0).radius(Disparity(values), 0.5)
+    assert (values == given).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(focus=st.floats(-0.5, 1.5), band=st.floats(0, 1))
+def test_focus_range_shifts_and_does_not_jump(focus: float, band: float) -> None:
+    values = np.linspace(-0.5, 1.5, 801, dtype=np.float32)[None]
+    radius = Lens(f_number=0.07, focus_range=band).radius(Disparity(values), focus)[0]
+    away = np.maximum(np.abs(values[0].astype(np.float64) - focus) - band / 2, 0)
+    np.testing.assert_allclose(np.abs(radius), away, atol=1e-5)
+    assert (np.diff(radius) >= 0).all()
+
+
 def test_a_physical_lens_needs_metric_depth() -> None:
     lens = Lens(focal_length_mm=50, sensor_width_mm=36)
     with pytest.raises(UsageError, match="metric"):
@@ -58,8 +126,15 @@ def test_focus_range_and_cap() -> None:
         {"f_number": -1.0},
         {"f_number": float("nan")},
         {"f_number": float("inf")},
+        {"f_number": float("-inf")},
         {"focus_range": -0.1},
+        {"focus_range": float("nan")},
+        {"focus_range": float("inf")},
         {"max_radius": 0.0},
+        {"max_radius": -5.0},
+        {"max_radius": float("nan")},
+        {"focal_length_mm": -50.0, "sensor_width_mm": 36.0},
+        {"focal_length_mm": 50.0, "sensor_width_mm": 0.0},
         {"focal_length_mm": 50.0},
         {"sensor_width_mm": 36.0},
     ],

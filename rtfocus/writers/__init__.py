@@ -7,6 +7,7 @@ from pathlib import Path
 from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import StreamInfo
 from rtfocus.writers import images, video
+from rtfocus.writers.atomic import path_errors
 from rtfocus.writers.base import Writer
 from rtfocus.writers.images import ImageWriter, SequenceWriter
 from rtfocus.writers.video import VideoWriter
@@ -24,26 +25,34 @@ def check_output(output: str, source: str, *, overwrite: bool) -> None:
 
     Raises:
         UsageError: no known format, there already, or the input itself.
-        OutputError: the folder is not there.
+        OutputError: the folder is not there, or the name cannot be used.
     """
     target = Path(output)
     if "://" in output or output in ("window",) or output.startswith("camera:"):
         raise UsageError(
             f"{output!r}: this version writes files only. Name a file, such as out.mp4."
         )
-    if _is_sequence(output):
-        images.check_directory(target)
-        taken = target.is_dir() and any(target.iterdir())
-    else:
-        if target.suffix.lower() not in images.SUFFIXES:
-            video.check_suffix(target)
-        taken = target.exists()
-    if target.exists() and Path(source).exists() and target.samefile(source):
-        raise UsageError(f"{output!r} is the input; it is never overwritten. Choose another name.")
-    if taken and not overwrite:
-        raise UsageError(f"{output!r} is there already. Use -y to overwrite it, or another name.")
-    if not target.parent.is_dir():
-        raise OutputError(f"{output!r}: there is no folder {str(target.parent)!r}. Make it first.")
+    with path_errors(target):
+        if _is_sequence(output):
+            images.check_directory(target)
+            taken = target.is_dir() and any(target.iterdir())
+        else:
+            if target.suffix.lower() not in images.SUFFIXES:
+                video.check_suffix(target)
+            taken = target.exists()
+        if taken and _would_lose(target, Path(source)):
+            raise UsageError(
+                f"{output!r} is the input, or part of it; it is never overwritten. Choose another "
+                "name."
+            )
+        if taken and not overwrite:
+            raise UsageError(
+                f"{output!r} is there already. Use -y to overwrite it, or another name."
+            )
+        if not target.parent.is_dir():
+            raise OutputError(
+                f"{output!r}: there is no folder {str(target.parent)!r}. Make it first."
+            )
 
 
 def open_writer(
@@ -89,6 +98,17 @@ def open_writer(
         preset=preset,
         overwrite=overwrite,
         threads=threads,
+    )
+
+
+def _would_lose(target: Path, source: Path) -> bool:
+    """Whether replacing the target would take the input, or one of its images, away."""
+    if not source.exists():
+        return False
+    return (
+        target.samefile(source)
+        or (source.is_dir() and target.parent.samefile(source))
+        or (target.is_dir() and source.resolve().parent.samefile(target))
     )
 
 

@@ -14,7 +14,6 @@ import av
 
 from rtfocus.errors import InputCutShort, OutputError, UsageError
 
-
 _PREFIX = 40
 """Letters of the target's name in the temporary one, which must not be too long where that fits."""
 
@@ -39,10 +38,10 @@ class Part:
                 raise UsageError(
                     f"{str(target)!r} is there already. Use -y to overwrite it, or another name."
                 )
-            prefix = f".{target.name[:_PREFIX]}."
-            self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-        self._target = target
-        self.path = self._folder / target.name
+            self._target = Path(os.path.realpath(target))  # what a link leads to is replaced
+            prefix = f".{self._target.name[:_PREFIX]}."
+            self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._target.parent))
+        self.path = self._folder / (target.name or self._target.name)
 
     def commit(self) -> None:
         """Give it its final name; `OSError` where that fails."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -30,7 +32,7 @@ FRIENDLY = {
 
 _DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "18", "rc-lookahead": "5"},
-    "libx265": {"preset": "fast", "crf": "20", "x265-params": "log-level=error"},
+    "libx265": {"preset": "fast", "crf": "20", "x265-params": "log-level=none"},
     "libsvtav1": {"preset": "8", "crf": "28"},
     "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "crf": "28", "b": "0"},
 }
@@ -45,6 +47,9 @@ _PRESETS = {"libx264": _X26X_PRESETS, "libx265": _X26X_PRESETS}
 _QUALITY = ("crf", "cq", "qp", "global_quality")
 """Options that set a constant quality, of whichever the encoder has the first counts."""
 
+_LARGEST_CRF = {"libx264": 51, "libx265": 51}
+"""Where the encoder itself would quietly take more."""
+
 _FORMATS = ("yuv420p", "yuvj420p", "nv12", "yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le")
 """Pixel formats from the most widely played on."""
 
@@ -55,6 +60,9 @@ _LOSSLESS = {
     "qtrle": "rgb24",
     "png": "rgb24",
 }
+
+_ONLY_BT601 = {"libvpx", "mjpeg"}
+"""Encoders whose bitstream knows no other colour matrix: VP8 and JPEG."""
 
 RGB, BT709, BT601 = 0, 1, 5  # of colour matrices, as in ITU-T H.273
 LIMITED, FULL = 1, 2  # FFmpeg's numbers of ranges
@@ -74,6 +82,19 @@ class Encoder:
     pixel_format: str
     options: dict[str, str]
 
+    @property
+    def matrix(self) -> int:
+        """What turns RGB into the encoder's components."""
+        if self.pixel_format in _LOSSLESS.values():
+            return RGB
+        return BT601 if self.name in _ONLY_BT601 else BT709
+
+    @property
+    def range(self) -> int:
+        """Of the components."""
+        full = self.matrix == RGB or self.pixel_format.startswith("yuvj")
+        return FULL if full else LIMITED
+
     def configure(self, context: VideoCodecContext, info: StreamInfo, threads: int) -> None:
         """Set everything that has to be set before the encoder opens."""
         context.width, context.height = info.width, info.height
@@ -83,10 +104,7 @@ class Encoder:
         context.sample_aspect_ratio = info.sample_aspect_ratio
         context.color_primaries = BT709
         context.color_trc = BT709
-        rgb = self.pixel_format in _LOSSLESS.values()
-        jpeg = self.pixel_format.startswith("yuvj")
-        context.colorspace = RGB if rgb else BT601 if jpeg else BT709
-        context.color_range = FULL if rgb or jpeg else LIMITED
+        context.colorspace, context.color_range = self.matrix, self.range
         context.thread_count = threads
         context.options = dict(self.options)
 
@@ -96,7 +114,8 @@ def choose_encoder(
 ) -> Encoder:
     """Find an encoder, and try that it opens for this picture.
 
-    A picture of odd width or height goes to encoders whose 4:2:0 has no such sizes as 4:4:4.
+    A picture of odd width or height keeps its size: it goes to encoders that have no such 4:2:0
+    (x264, x265) as 4:2:2 or 4:4:4.
 
     Args:
         codec: FFmpeg's name of an encoder, or one of `FRIENDLY`.
@@ -107,6 +126,7 @@ def choose_encoder(
     Raises:
         UsageError: no such encoder or preset, or it refuses what it is told.
     """
+    os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 writes its settings to stderr
     name = _find(codec)
     found = Codec(name, "w")
     options = dict(_DEFAULTS.get(name, {}))
@@ -159,6 +179,10 @@ def _check_preset(name: str, preset: str, private: set[str]) -> None:
 
 
 def _quality(name: str, crf: float, private: set[str]) -> dict[str, str]:
+    largest = _LARGEST_CRF.get(name, math.inf)
+    if not 0 <= crf <= largest:
+        allowed = "0 or more" if math.isinf(largest) else f"0 to {largest}, smaller is better"
+        raise UsageError(f"--crf {crf:g}: {name} takes {allowed}.")
     for option in _QUALITY:
         if option in private:
             return {option: f"{crf:g}"}

@@ -18,11 +18,13 @@ from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
 from rtfocus.writers.atomic import AtomicOutput
-from rtfocus.writers.codec import Encoder, choose_encoder
+from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, choose_encoder
 from rtfocus.writers.remux import StreamCopy
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".flv")
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
+"""Containers that keep the time of every frame, which AVI does not."""
 
+_DEFAULT_RATE = Fraction(25)
 _CODEC = {".webm": "libvpx-vp9"}
 _OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder"}
 
@@ -30,8 +32,9 @@ _OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encod
 class VideoWriter(AtomicOutput):
     """Encodes frames, and copies audio and subtitles of the original beside them.
 
-    Times are those of the frames, in the input's time base. Colour is BT.709, limited range, and
-    tagged so.
+    Times are those of the frames, in the input's time base; where the first is negative, all are
+    moved up to nought. Colour is BT.709, limited range, and tagged so, wherever the codec can say
+    that.
     """
 
     def __init__(
@@ -57,11 +60,14 @@ class VideoWriter(AtomicOutput):
         self._copy: StreamCopy | None = None
         self._container: OutputContainer | None = None
         super().__init__(target, overwrite=overwrite)
-        self._info = info
+        self._nominal_duration = round(1 / ((info.rate or _DEFAULT_RATE) * info.time_base))
+        self._offset: Fraction | None = None  # of all times, known with the first frame [s]
         self._end = 0.0
         try:
             with self._failures():
-                self._container = av.open(str(self._part.path), "w")
+                self._container = av.open(
+                    str(self._part.path), "w", container_options=_container_options(target, info)
+                )
                 self._stream = _add_video(self._container, self._encoder, info, threads)
                 if info.media is not None:
                     self._copy_from(info.media, self._container)
@@ -73,22 +79,25 @@ class VideoWriter(AtomicOutput):
         """Add one frame; `OutputError` if that fails."""
         if self._container is None:
             raise OutputError(f"{str(self._target)!r} is finished; no more frames can be added")
-        picture = to_video_frame(frame.image, self._encoder.pixel_format)
-        picture.pts, picture.time_base = frame.pts, frame.time_base
-        if frame.duration:
-            picture.duration = frame.duration
+        if self._offset is None:
+            # MP4 would not show a frame before nought; sound moves along.
+            self._offset = max(-frame.pts * frame.time_base, Fraction(0))
+        picture = to_video_frame(frame.image, self._encoder)
+        picture.pts = frame.pts + round(self._offset / frame.time_base)
+        picture.time_base = frame.time_base
+        picture.duration = frame.duration or self._nominal_duration
         with self._failures():
             self._container.mux(self._stream.encode(picture))
-            self._end = frame.time + float(frame.duration * frame.time_base)
+            self._end = frame.time + float(picture.duration * frame.time_base)
             if self._copy is not None:
-                self._copy.copy_until(frame.time)
+                self._copy.copy_until(frame.time, self._offset)
 
     def _finish(self) -> bool:
-        if self._container is None:
+        if self._container is None or self._offset is None:
             return False
         self._container.mux(self._stream.encode(None))
         if self._copy is not None:
-            self._copy.copy_until(self._end if self._cut else math.inf)
+            self._copy.copy_until(self._end if self._cut else math.inf, self._offset)
         container, self._container = self._container, None
         container.close()
         return True
@@ -107,10 +116,10 @@ class VideoWriter(AtomicOutput):
         container.metadata.update(kept)
 
 
-def to_video_frame(image: Image, pixel_format: str) -> VideoFrame:
-    """The picture as an encoder takes it: BT.709, limited range where it is YUV."""
+def to_video_frame(image: Image, encoder: Encoder) -> VideoFrame:
+    """The picture as an encoder takes it."""
     height, width, _ = image.shape
-    if pixel_format == "yuv420p":
+    if encoder.pixel_format == "yuv420p" and encoder.matrix == BT709:
         frame = VideoFrame(width, height, "yuv420p")
         luma, cb, cr = (
             np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
@@ -119,12 +128,10 @@ def to_video_frame(image: Image, pixel_format: str) -> VideoFrame:
         rgb_to_i420(image, luma, cb, cr, 0, (height + 1) // 2)
         frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
         return frame
-    rgb = VideoFrame.from_ndarray(image, "rgb24")
-    jpeg = pixel_format.startswith("yuvj")  # full range BT.601, which is all that JPEG knows
-    return rgb.reformat(
-        format=pixel_format,
-        dst_colorspace=Colorspace.ITU601 if jpeg else Colorspace.ITU709,
-        dst_color_range=ColorRange.JPEG if jpeg else ColorRange.MPEG,
+    return VideoFrame.from_ndarray(image, "rgb24").reformat(
+        format=encoder.pixel_format,
+        dst_colorspace=Colorspace.ITU601 if encoder.matrix == BT601 else Colorspace.ITU709,
+        dst_color_range=ColorRange.JPEG if encoder.range == FULL else ColorRange.MPEG,
     )
 
 
@@ -141,16 +148,30 @@ def check_suffix(target: Path) -> None:
 def _add_video(
     container: OutputContainer, encoder: Encoder, info: StreamInfo, threads: int
 ) -> VideoStream:
-    rate = (info.rate or Fraction(25)).limit_denominator(1 << 30)
-    stream = cast(VideoStream, container.add_stream(encoder.name, rate=rate))
+    rate = (info.rate or _DEFAULT_RATE).limit_denominator(1 << 30)
+    try:
+        stream = cast(VideoStream, container.add_stream(encoder.name, rate=rate))
+    except ValueError as error:
+        raise UsageError(
+            f"--codec: {container.format.name} does not hold what {encoder.name!r} makes. Choose "
+            "another codec or container, such as .mkv for h264, hevc, av1, vp9, prores or ffv1."
+        ) from error
     encoder.configure(stream.codec_context, info, threads)
     stream.time_base = info.time_base
     return stream
+
+
+def _container_options(target: Path, info: StreamInfo) -> dict[str, str]:
+    """MP4 and MOV state where a stream starts in units of their own, else 1 ms."""
+    if target.suffix.lower() not in (".mp4", ".m4v", ".mov"):
+        return {}
+    units = info.time_base.denominator
+    return {"movie_timescale": str(units * -(-1000 // units))}
 
 
 def _abandon(container: OutputContainer) -> None:
     """Close a file whose end nobody wants; that it cannot be completed does not matter any more."""
     try:
         container.close()
-    except (OSError, ValueError):
+    except (av.FFmpegError, ValueError):
         return
