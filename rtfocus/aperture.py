@@ -9,7 +9,7 @@ columns and not pi r^2 taps, and round and bladed apertures take the same path.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,16 +87,22 @@ class Aperture:
         return Spans(centre - height / 2, centre + height / 2, float(height.sum()))
 
     def spans_of_variance(self, variance: float) -> Spans:
-        """The kernel whose weights on whole pixels have this variance along each axis.
+        """The kernel whose disc, on whole pixels, has this variance along each axis.
 
         The scene is blurred before the sensor averages it over pixels, the picture after; only the
-        variance tells that both are blurred alike. A disc has radius^2 / 4.
+        variance tells that both are blurred alike. A disc has radius^2 / 4. Blades get that disc's
+        area.
         """
+        disc = Aperture()
         low, high = 0.0, 2 * math.sqrt(variance) + 1
         for _ in range(24):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.spans(middle).variance < variance else (low, middle)
+            low, high = (middle, high) if disc.spans(middle).variance < variance else (low, middle)
         return self.spans(high)
+
+    def inverted(self) -> Aperture:
+        """The shape upside down, as rays that have crossed draw it: behind the plane of focus."""
+        return replace(self, rotation=self.rotation + 180)
 
     def _extent(self, radius: float) -> float:
         return radius if self.blades == 0 else float(np.abs(self._corners(radius)[:, 0]).max())

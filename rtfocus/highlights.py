@@ -42,6 +42,8 @@ def restore_highlights(
     labels = found.astype(np.int32, copy=False)
     inner = cv2.erode(mask, _CROSS).astype(np.uint8, copy=False)
     edge = np.flatnonzero(mask != inner)
+    if not len(edge):
+        return  # clipped all over: nothing tells how bright it is
     rings = np.empty((37 * len(edge), 3), np.int64)
     rings = rings[: find_rings(labels, edge, rings)]
     level, tint = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)

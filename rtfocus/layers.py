@@ -108,7 +108,8 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
     top: list[float] = []
     bottom: list[float] = []
     norm = []
-    for r in np.abs(radius):
+    for signed in radius:
+        r = abs(signed)
         s = 1
         while r / s >= half_from and s < MAX_SCALE:
             s *= 2
@@ -117,7 +118,7 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
             reach.append(0)
             norm.append(1.0)
         else:
-            spans = _kernel(float(r), s, aperture)
+            spans = _kernel(float(r), s, aperture if signed > 0 else aperture.inverted())
             across.extend(range(-spans.reach, spans.reach + 1))
             top.extend(spans.top)
             bottom.extend(spans.bottom)

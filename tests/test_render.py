@@ -463,11 +463,6 @@ def test_constant_under_noisy_depth(seed: int, reach: float, colour: tuple[int, 
         assert np.abs(out.astype(int) - image).max() <= 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="where small patches of many depths meet, coverage runs out and the picture darkens",
-)
 @pytest.mark.parametrize("tier", TIERS.values(), ids=TIERS)
 def test_constant_under_patches_of_many_depths(tier: Tier) -> None:
     image = np.full((129, 259, 3), 200, np.uint8)
@@ -478,11 +473,6 @@ def test_constant_under_patches_of_many_depths(tier: Tier) -> None:
         assert np.abs(made.blur(image, radius).astype(int) - image).max() <= 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TypeError,
-    reason="highlights without any pixel around them that is not clipped end in a TypeError",
-)
 @pytest.mark.parametrize("colour", [(255, 255, 255), (252, 252, 252), (255, 0, 0)])
 def test_a_picture_that_is_clipped_all_over(colour: tuple[int, int, int]) -> None:
     image = np.full((40, 60, 3), colour, np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 from conftest import make_frames, make_info
 
 from rtfocus.errors import InputCutShort, OutputError, UsageError
@@ -58,6 +60,43 @@ class TestContract:
             writer.write(frames_for(target, info)[0])
             raise reason
         assert Path(target).exists()
+
+    @pytest.mark.parametrize("reason", [InputCutShort("x"), KeyboardInterrupt()])
+    def test_a_cut_before_the_first_frame_leaves_nothing(
+        self, target: str, reason: BaseException
+    ) -> None:
+        with pytest.raises(type(reason)), open_writer(target, make_info()):
+            raise reason
+        assert list(Path(target).parent.iterdir()) == []
+
+    def test_what_a_link_leads_to_is_replaced(self, target: str, tmp_path: Path) -> None:
+        info = make_info()
+        place = tmp_path / "elsewhere"
+        place.mkdir()
+        link = Path(target)
+        link.symlink_to(place / link.name, target_is_directory=target.endswith("/"))
+        for _ in range(2):
+            with open_writer(target, info, overwrite=True) as writer:
+                writer.write(frames_for(target, info)[0])
+        assert link.is_symlink()
+        assert [p.name for p in place.iterdir()] == [link.name]
+
+    def test_names_that_cannot_be(self, target: str) -> None:
+        parent, name = os.path.split(target.rstrip("/"))
+        suffix = "/" if target.endswith("/") else Path(name).suffix
+        with pytest.raises(OutputError, match="too long"):
+            check_output(f"{parent}/{'a' * 300}{suffix}", "in.mp4", overwrite=False)
+        for bad, reason in (("a" * 300, "too long"), ("a\0b", "null")):
+            with pytest.raises(OutputError, match=reason):
+                open_writer(f"{parent}/{bad}{suffix}", make_info())
+
+    def test_the_longest_name_that_fits(self, target: str) -> None:
+        parent, name = os.path.split(target.rstrip("/"))
+        long = f"{parent}/{'a' * (250 - len(name))}{name}" + "/" * target.endswith("/")
+        info = make_info()
+        with open_writer(long, info) as writer:
+            writer.write(frames_for(long, info)[0])
+        assert Path(long).exists()
 
     def test_closing_and_discarding_twice(self, target: str) -> None:
         info = make_info()
@@ -108,8 +147,49 @@ def test_first_frame_later_than_nought(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     np.testing.assert_allclose(times, 0.4 + 0.04 * np.arange(4), atol=1e-4)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv", "webm"])
+def test_a_start_before_nought_moves_picture_and_sound(
+    suffix: str, sounding: Path, tmp_path: Path, ffmpeg: Ffmpeg
+) -> None:
+    info = make_info(media=sounding)
+    path = tmp_path / f"out.{suffix}"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 5, start=-5120):
+            writer.write(frame)
+    times = [float(t) for t in streams(path, ffmpeg, "frame=pts_time", "-select_streams", "v")]
+    np.testing.assert_allclose(times, 0.04 * np.arange(5), atol=1e-6)
+    if suffix == "webm":  # holds no AAC
+        return
+    moved, original = packets(path, "audio"), packets(sounding, "audio")
+    assert [digest for _, digest in moved] == [digest for _, digest in original]
+    np.testing.assert_allclose(
+        [time for time, _ in moved], [time + 0.4 for time, _ in original], atol=1.1e-3
+    )
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+def test_the_start_is_exact_to_a_tick(suffix: str, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    info = make_info()
+    path = tmp_path / f"out.{suffix}"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 3, start=37):
+            writer.write(frame)
+    times = [float(t) for t in streams(path, ffmpeg, "frame=pts_time", "-select_streams", "v")]
+    np.testing.assert_allclose(times, 37 / 12800 + 0.04 * np.arange(3), atol=1e-6)
+
+
+def test_frames_that_do_not_say_how_long_they_last(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    info = make_info()
+    path = tmp_path / "out.mp4"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 4):
+            writer.write(replace(frame, duration=0))
+    duration, rate = streams(path, ffmpeg, "stream=duration,avg_frame_rate")[0].split(",")[::-1]
+    assert (float(duration), rate) == (0.16, "25/1")
+
+
 @pytest.mark.parametrize(
-    "codec", ["h264", "hevc", "mpeg4", "ffv1", "prores", "vp9", "libx264", "mjpeg"]
+    "codec", ["h264", "hevc", "mpeg4", "ffv1", "prores", "vp8", "vp9", "libx264", "mjpeg"]
 )
 def test_codecs_and_colours(codec: str, tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     info = make_info(96, 64)
@@ -170,7 +250,8 @@ def sounding(tmp_path: Path, ffmpeg: Ffmpeg) -> Path:
     path = tmp_path / "in.mkv"
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=2", "-f", "lavfi", "-i", "sine=d=2", "-i",
-        words, "-map", 0, "-map", 1, "-map", 2, "-c:a", "aac", "-metadata", "title=Ours", path,
+        words, "-map", 0, "-map", 1, "-map", 2, "-c:a", "aac", "-metadata", "title=Ours",
+        "-metadata:s:a:0", "language=fra", "-disposition:a:0", "comment", path,
     )  # fmt: skip
     return path
 
@@ -200,6 +281,57 @@ def test_what_the_container_cannot_hold_is_left_out_and_said(
         assert [s.type for s in container.streams] == ["video", "audio"]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
+def test_sound_keeps_language_and_role(suffix: str, sounding: Path, tmp_path: Path) -> None:
+    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    path = tmp_path / f"out.{suffix}"
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 50, step=40):
+            writer.write(frame)
+    with av.open(str(path)) as container:
+        (stream,) = container.streams.audio
+        assert stream.language == "fra"
+        assert suffix == "ts" or stream.disposition & Disposition.comment
+        assert sum(packet.size > 0 for packet in container.demux(stream)) == len(
+            packets(sounding, "audio")
+        )
+
+
+def test_a_codec_that_the_container_refuses_late(
+    tmp_path: Path, ffmpeg: Ffmpeg, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MOV lists Opus among what it holds, but does not begin a file with it."""
+    source, path = tmp_path / "in.webm", tmp_path / "out.mov"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=1", "-c:a", "libopus", source)
+    info = make_info(media=source)
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 3):
+            writer.write(frame)
+    assert "(opus) cannot be kept in mov" in caplog.text
+    with av.open(str(path)) as container:
+        assert [s.type for s in container.streams] == ["video"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_damaged_sound_does_not_end_the_run(
+    suffix: str, sounding: Path, tmp_path: Path, ffmpeg: Ffmpeg, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, path = tmp_path / "in.ts", tmp_path / f"out.{suffix}"
+    ffmpeg("-i", sounding, "-map", "0:v", "-map", "0:a", "-c", "copy", source)
+    damaged = bytearray(source.read_bytes())
+    random = np.random.default_rng(1)
+    for place in random.integers(8000, len(damaged), 300):
+        damaged[place] = random.integers(256)
+    source.write_bytes(damaged)
+    info = make_info(media=source, time_base=Fraction(1, 1000))
+    with open_writer(str(path), info) as writer:
+        for frame in make_frames(info, 90, step=40):
+            writer.write(frame)
+    assert caplog.text.count("damaged sound") == 1
+    assert len(packets(path, "video")) == 90
+    assert 0 < len(packets(path, "audio")) < len(packets(sounding, "audio"))
+
+
 def test_sound_ends_with_a_picture_that_was_cut_short(sounding: Path, tmp_path: Path) -> None:
     info = make_info(media=sounding, time_base=Fraction(1, 1000))
     path = tmp_path / "out.mkv"
@@ -218,6 +350,11 @@ def test_sound_ends_with_a_picture_that_was_cut_short(sounding: Path, tmp_path: 
         ({"preset": "fastt"}, "Did you mean 'fast'"),
         ({"codec": "ffv1", "crf": 20.0}, "no constant quality"),
         ({"codec": "mpeg4", "preset": "fast"}, "no presets"),
+        ({"codec": "h264", "crf": -1.0}, "0 to 51"),
+        ({"codec": "h264", "crf": 52.0}, "0 to 51"),
+        ({"codec": "vp9", "crf": 99.0}, "does not take"),
+        ({"codec": "hevc", "crf": float("nan")}, "0 to 51"),
+        ({"codec": "utvideo"}, "does not hold"),
     ],
 )
 def test_encoders_that_do_not_fit(options: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -232,7 +369,7 @@ def test_options_of_videos_are_refused_for_images(tmp_path: Path) -> None:
 
 
 def test_unknown_formats(tmp_path: Path) -> None:
-    for name in ("out.xyz", "out"):
+    for name in ("out.xyz", "out", "out.avi"):
         with pytest.raises(UsageError, match=r"\.mp4"):
             check_output(str(tmp_path / name), "in.mp4", overwrite=False)
 
@@ -248,6 +385,14 @@ def test_the_input_is_never_overwritten(link: str, tmp_path: Path) -> None:
         os.link(source, target)
     with pytest.raises(UsageError, match="never overwritten"):
         check_output(str(target), str(source), overwrite=True)
+
+
+def test_images_of_the_input_are_never_overwritten(tmp_path: Path) -> None:
+    frame = tmp_path / "000000.png"
+    frame.write_bytes(b"precious")
+    for output, source in ((tmp_path, frame), (frame, tmp_path)):
+        with pytest.raises(UsageError, match="never overwritten"):
+            check_output(str(output), str(source), overwrite=True)
 
 
 def test_a_directory_of_other_things_is_never_replaced(tmp_path: Path) -> None:

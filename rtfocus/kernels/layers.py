@@ -26,7 +26,9 @@ TILE_HEIGHT = MAX_SCALE
 TILE_WIDTH = 2 * MAX_SCALE
 
 _FILL_GAIN = np.float32(4)
-_EPSILON = np.float32(1e-4)
+_EPSILON = np.float32(1e-12)
+_UNCOVERED = np.float32(1e-4)
+"""Coverage below which a pixel is not known; it stays as it is."""
 
 
 @kernel
@@ -217,7 +219,7 @@ def _encode(colour: F32, cover: F32, encode: U8, image: U8, out: U8) -> None:
     rows, columns, _ = out.shape
     for y in range(rows):
         for x in range(columns):
-            if cover[y, x] < _EPSILON:
+            if cover[y, x] < _UNCOVERED:
                 out[y, x] = image[y, x]
                 continue
             scale = top / cover[y, x]

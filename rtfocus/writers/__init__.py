@@ -83,9 +83,11 @@ def open_writer(
     """
     target = Path(output)
     is_image = target.suffix.lower() in images.SUFFIXES
-    if (is_image or _is_sequence(output)) and (codec, crf, preset) != (None, None, None):
+    with path_errors(target):
+        is_sequence = _is_sequence(output)
+    if (is_image or is_sequence) and (codec, crf, preset) != (None, None, None):
         raise UsageError(f"{output!r} is no video: leave out --codec, --crf and --encoder-preset.")
-    if _is_sequence(output):
+    if is_sequence:
         return SequenceWriter(target, overwrite=overwrite)
     if is_image:
         return ImageWriter(target, overwrite=overwrite)

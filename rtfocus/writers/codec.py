@@ -126,7 +126,7 @@ def choose_encoder(
     Raises:
         UsageError: no such encoder or preset, or it refuses what it is told.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # else SVT-AV1 writes its settings to stderr
+    os.environ.setdefault("SVT_LOG", "0")  # else SVT-AV1 writes its settings to stderr
     name = _find(codec)
     found = Codec(name, "w")
     options = dict(_DEFAULTS.get(name, {}))

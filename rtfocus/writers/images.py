@@ -9,7 +9,7 @@ import cv2
 
 from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image
-from rtfocus.writers.atomic import AtomicOutput
+from rtfocus.writers.atomic import AtomicOutput, path_errors
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
@@ -69,9 +69,10 @@ class SequenceWriter(AtomicOutput):
 
 def check_directory(target: Path) -> None:
     """Raise UsageError for a directory with other things than a sequence: it is never replaced."""
-    if not target.is_dir():
-        return
-    strange = [p.name for p in target.iterdir() if not re.fullmatch(r"\d{6,}\.png", p.name)]
+    with path_errors(target):
+        if not target.is_dir():
+            return
+        strange = [p.name for p in target.iterdir() if not re.fullmatch(r"\d{6,}\.png", p.name)]
     if strange:
         raise UsageError(
             f"{str(target)!r} holds things that are no sequence of images, such as {strange[0]!r}; "

@@ -46,8 +46,8 @@ class StreamCopy:
                 "%s: %s cannot be kept in %s, so the output goes without",
                 media, ", ".join(left_out), target.format.name,
             )  # fmt: skip
-        wanted = [self._source.streams[index] for index in self._streams]
-        self._packets = self._source.demux(wanted) if wanted else iter(())
+        self._wanted = [self._source.streams[index] for index in self._streams]
+        self._packets = self._source.demux(self._wanted) if self._wanted else iter(())
         self._next: Packet[Any] | None = self._read()
 
     def copy_until(self, time: float, offset: Fraction = Fraction(0)) -> None:
@@ -68,11 +68,15 @@ class StreamCopy:
         self._source.close()
 
     def _read(self) -> Packet[Any] | None:
-        try:
-            return next(self._packets, None)
-        except av.FFmpegError as error:
-            self._warn(error)
-            return None
+        while True:
+            try:
+                return next(self._packets, None)
+            except IndexError:
+                # PyAV fails at a stream that appears midway, as in damaged MPEG-TS: read on.
+                self._packets = self._source.demux(self._wanted)
+            except av.FFmpegError as error:
+                self._warn(error)
+                return None
 
     def _copy(self, packet: Packet[Any], offset: Fraction) -> None:
         if offset and packet.time_base is not None and packet.dts is not None:
