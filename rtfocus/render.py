@@ -20,7 +20,7 @@ from rtfocus.lens import Lens
 
 TIERS = {
     "high": Tier(growth=0.30, half_from=16.0),
-    "fast": Tier(growth=0.30, half_from=4.0),
+    "fast": Tier(growth=0.30, half_from=5.0),
 }
 
 
@@ -69,6 +69,8 @@ class LensRenderer:
     def blur(self, image: Image, radius: Map) -> Image:
         """Blur every pixel by its signed radius in pixels, > 0 in front of the plane of focus."""
         height, width = radius.shape
+        if image.shape != (height, width, 3):
+            raise ValueError(f"a picture of {image.shape} does not go with radii of {radius.shape}")
         self._allocate(height, width)
         reach = float(max(radius.max(), -radius.min()))
         if not np.isfinite(reach):

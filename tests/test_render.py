@@ -238,6 +238,11 @@ def test_sizes_may_change_from_picture_to_picture(renderer: LensRenderer) -> Non
     assert (renderer.blur(texture(50, 70), const(50, 70, 3)) == first).all()
 
 
+def test_a_radius_map_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not go with"):
+        LensRenderer(FULL, Aperture()).blur(texture(20, 20), const(5, 5, 1.0))
+
+
 def test_a_radius_that_is_no_number_is_refused(renderer: LensRenderer) -> None:
     with pytest.raises(ValueError, match="not finite"):
         renderer.blur(texture(8, 8), const(8, 8, np.nan))
