@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from rich.progress import (
 from rtfocus.frame import StreamInfo
 
 OnFrame = Callable[[int, StreamInfo], None]
+
+_PATIENCE_S = 3.0
 
 
 class _Once(logging.Filter):
@@ -71,11 +74,42 @@ def show_progress(*, quiet: bool) -> Iterator[OnFrame]:
     """A bar on a terminal, one line a second elsewhere."""
     if quiet:
         yield lambda _, __: None
-    elif sys.stderr.isatty():
-        with _bar() as on_frame:
+        return
+    notice = threading.Timer(_PATIENCE_S, _explain)
+    notice.daemon = True
+    notice.start()
+    try:
+        with _bar() if sys.stderr.isatty() else _lines() as show:
+
+            def on_frame(done: int, info: StreamInfo) -> None:
+                notice.cancel()
+                show(done, info)
+
             yield on_frame
-    else:
-        yield _lines()
+    finally:
+        notice.cancel()
+
+
+def _explain() -> None:
+    print(
+        "rtfocus: the first run on a machine compiles kernels: a quarter of a minute, once",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+class _Pace:
+    """Frames per second since the first frame, which may have waited for kernels and networks."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+        self._first = 0
+
+    def update(self, done: int) -> float:
+        now = time.monotonic()
+        if self._start is None:
+            self._start, self._first = now, done
+        return (done - self._first) / max(now - self._start, 1e-3)
 
 
 @contextmanager
@@ -91,28 +125,29 @@ def _bar() -> Iterator[OnFrame]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("refocus", total=None, fps=0.0)
-        start = time.monotonic()
+        pace = _Pace()
 
         def on_frame(done: int, info: StreamInfo) -> None:
-            fps = done / max(time.monotonic() - start, 1e-3)
-            progress.update(task, completed=done, total=info.frames, fps=fps)
+            progress.update(task, completed=done, total=info.frames, fps=pace.update(done))
 
         yield on_frame
 
 
-def _lines() -> OnFrame:
-    start = last = time.monotonic()
+@contextmanager
+def _lines() -> Iterator[OnFrame]:
+    pace, last = _Pace(), time.monotonic()
 
     def on_frame(done: int, info: StreamInfo) -> None:
         nonlocal last
-        now = time.monotonic()
-        if now - last < 1:
+        fps = pace.update(done)
+        if time.monotonic() - last < 1:
             return
-        last = now
-        fps = done / (now - start)
-        line = f"frame {done}" + (f" of {info.frames}" if info.frames else "") + f", {fps:.1f} fps"
-        if info.frames and info.frames > done:
-            line += f", {(info.frames - done) / fps:.0f} s left"
+        last = time.monotonic()
+        line = f"frame {done}" + (f" of {info.frames}" if info.frames else "")
+        if fps > 0:
+            line += f", {fps:.1f} fps"
+            if info.frames and info.frames > done:
+                line += f", {(info.frames - done) / fps:.0f} s left"
         print(line, file=sys.stderr, flush=True)
 
-    return on_frame
+    yield on_frame
