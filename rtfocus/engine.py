@@ -84,6 +84,7 @@ class Engine:
 
     def close(self) -> None:
         """Release threads, files and devices; safe to call twice."""
+        self.upsampler.close()
         self.renderer.close()
         self.depth.close()
 

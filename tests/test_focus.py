@@ -91,3 +91,10 @@ def test_distances_that_do_not_exist_are_refused(bad: float) -> None:
 def test_a_single_pixel_has_a_plane() -> None:
     plane = Focuser(FocusPoint(0.5, 0.5)).update(Disparity(np.ones((1, 1), np.float32)), frame(0))
     assert plane == 1.0
+
+
+@pytest.mark.parametrize("values", [[[0.0, 1.0], [0.2, 0.7]], [[0.0, 1.0]], [[0.0], [0.5]]])
+def test_a_handful_of_pixels_that_differ(values: list[list[float]]) -> None:
+    disparity = np.array(values, np.float32)
+    plane = Focuser(FocusPoint(0.5, 0.5)).update(Disparity(disparity), frame(0))
+    assert plane in disparity
