@@ -186,3 +186,9 @@ def test_depth_that_was_kept_gives_the_same_picture_again(tmp_path: Path) -> Non
 
 def test_the_heart_is_where_readers_look_for_it() -> None:
     assert pipeline.Engine.refocus.__doc__
+
+
+@pytest.mark.parametrize("size", ["1x1", "2x2", "3x1", "1x5", "5x7"])
+def test_pictures_of_a_few_pixels(size: str, tmp_path: Path) -> None:
+    summary = refocus(f"pattern:{size}@5,0.6s", str(tmp_path / "o.mp4"))
+    assert summary.frames == 3
