@@ -61,7 +61,7 @@ class Refocus:
 
         Raises:
             UsageError: the picture or the disparity is not of that form.
-            ModelError: neither disparity nor a network was given.
+            ModelError: no disparity was given, and the network is absent or unusable.
         """
         _check(image, disparity)
         if self._engine is None:
@@ -94,18 +94,7 @@ class Refocus:
             return Engine(self._settings, self._given)
         height, width = image.shape[:2]
         info = StreamInfo("pictures", "sequence", width, height, _TIME_BASE, Fraction(30), None)
-        settings = self._settings
-        depth = open_depth(
-            settings.model,
-            settings.depth,
-            settings.depth_kind,
-            info,
-            device=self._device,
-            size=settings.depth_size,
-            threads=settings.cores(),
-            every=settings.depth_every,
-        )
-        return Engine(settings, depth)
+        return Engine(self._settings, open_depth(self._settings, info, self._device))
 
 
 class _GivenDepth:

@@ -40,16 +40,7 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
         open_reader(f"pattern:{size}@30,{(frames + _WARM_UP) / 30:.6f}s") as reader,
     ):
-        depth = open_depth(
-            settings.model,
-            settings.depth,
-            settings.depth_kind,
-            reader.info,
-            device=device,
-            size=settings.depth_size,
-            threads=settings.cores(),
-            every=settings.depth_every,
-        )
+        depth = open_depth(settings, reader.info, device)
         output = str(Path(folder) / "bench.mp4")
         with open_writer(
             output,

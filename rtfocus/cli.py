@@ -15,16 +15,16 @@ from cyclopts.config import Dict
 from rich.console import Console
 
 from rtfocus import __version__
-from rtfocus.console import configure_logging, show_progress
+from rtfocus.console import configure_logging, show_download, show_progress
 from rtfocus.errors import RtfocusError, UsageError
 from rtfocus.settings import Settings, load_config, to_toml
 
 EXAMPLES = """
 Examples:
 
-rtfocus run clip.mp4 -o out.mp4 --model depth.onnx --focus 0.4,0.5
+rtfocus run clip.mp4 -o out.mp4 --focus 0.4,0.5
 
-rtfocus run clip.mp4 -o out.mp4 --model depth.onnx --save-depth clip.mkv --f-number 1.4
+rtfocus run clip.mp4 -o out.mp4 --save-depth clip.mkv --f-number 1.4
 
 rtfocus run clip.mp4 -o far.mp4 --depth clip.mkv --focus 0.9,0.2
 
@@ -41,6 +41,9 @@ app = App(
     help_epilogue=EXAMPLES,
 )
 app.register_install_completion_command()
+
+models = App(name="models", help="Depth networks by name: list, info, pull.")
+app.command(models)
 
 Input = Annotated[
     str,
@@ -67,6 +70,7 @@ def _flag(names: list[str], text: str) -> Parameter:
     return Parameter(name=names, help=text, group=GENERAL, negative=(), show_default=False)
 
 
+ModelName = Annotated[str, Parameter(help="As `rtfocus models list` says.", metavar="NAME")]
 Json = Annotated[bool, _flag(["--json"], "Print the result as JSON on standard output.")]
 Quiet = Annotated[bool, _flag(["--quiet", "-q"], "No progress, no messages but errors.")]
 Verbose = Annotated[bool, _flag(["--verbose", "-v"], "More messages; errors with a traceback.")]
@@ -158,6 +162,51 @@ def bench(
     return 0
 
 
+@models.command(name="list")
+def list_models(*, json: Json = False) -> int:
+    """List the networks that have a name."""
+    from rtfocus.models.describe import list_networks
+
+    rows = list_networks()
+    if json:
+        _print_json(rows)
+        return 0
+    for row in rows:
+        print(f"{row['name']:26s} {row['state']:10s} {row['megabytes']:5.0f} MB  {row['about']}")
+    return 0
+
+
+@models.command(name="info")
+def model_info(name: ModelName, /, *, json: Json = False) -> int:
+    """Say what is known of a network: file, licence, digest, and its card."""
+    from rtfocus.models.describe import describe_network
+
+    _print_table(describe_network(name), json)
+    return 0
+
+
+@models.command(name="pull")
+def pull_model(
+    name: ModelName,
+    /,
+    *,
+    accept_license: Annotated[
+        bool, _flag(["--accept-license"], "Accept a licence that forbids commercial use.")
+    ] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fetch a published network, verify it, and keep it for --model NAME."""
+    from rtfocus.models.pull import pull
+    from rtfocus.models.registry import find_published
+
+    network = find_published(name)
+    with show_download(name, quiet=quiet) as on_progress:
+        path = pull(network, accept_license=accept_license, on_progress=on_progress)
+    if not quiet:
+        print(path)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of the contract (see `rtfocus.errors`)."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -221,7 +270,7 @@ def _plain(error: CycloptsError) -> str:
 
 
 def _command(arguments: list[str]) -> str:
-    known = {"run", "info", "doctor", "bench"}
+    known = {"run", "info", "doctor", "bench", "models"}
     return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 from rtfocus.frame import StreamInfo
@@ -88,6 +90,23 @@ def show_progress(*, quiet: bool) -> Iterator[OnFrame]:
             yield on_frame
     finally:
         notice.cancel()
+
+
+@contextmanager
+def show_download(name: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes on a terminal, nothing elsewhere."""
+    columns = (
+        TextColumn(name),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    shown = console.is_terminal and not quiet
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task("pull", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _explain() -> None:

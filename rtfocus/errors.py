@@ -15,6 +15,9 @@ what to do next; it is shown to the user as it stands, without a traceback.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class RtfocusError(Exception):
     """Base of all errors that rtfocus raises on purpose."""
@@ -54,3 +57,9 @@ class DeviceError(UnavailableError):
 
 class ModelError(UnavailableError):
     """A depth network cannot be loaded or does not do what its card says."""
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """A question with the nearest choice, or nothing, to go on a message."""
+    near = difflib.get_close_matches(word, list(choices), n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""

@@ -123,16 +123,7 @@ class Job:
             )
             reader = stack.enter_context(open_reader(self._source, rate))
             info = reader.info
-            depth = open_depth(
-                settings.model,
-                settings.depth,
-                settings.depth_kind,
-                info,
-                device=device,
-                size=settings.depth_size,
-                threads=settings.cores(),
-                every=settings.depth_every,
-            )
+            depth = open_depth(settings, info, device)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s (%s)", depth.description, device, device.reason)
             sink = None

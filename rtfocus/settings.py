@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import tomllib
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 from cyclopts import Group, Parameter
 
 from rtfocus.aperture import Aperture
-from rtfocus.errors import UsageError
+from rtfocus.errors import UsageError, suggest
 from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
 from rtfocus.lens import Lens
 
@@ -55,7 +54,12 @@ class Settings:
     """
 
     model: Annotated[
-        str | None, _option(DEPTH, "Depth network, FILE.onnx with its card FILE.toml beside it.")
+        str | None,
+        _option(
+            DEPTH,
+            "Depth network: a name of `rtfocus models list`, or FILE.onnx with its card; default: "
+            "the built-in one.",
+        ),
     ] = None
     depth: Annotated[
         str | None,
@@ -77,6 +81,9 @@ class Settings:
         ),
     ] = None
     depth_every: Annotated[int, _option(DEPTH, "Run the network on every Nth frame.")] = 1
+    flip: Annotated[
+        bool, _option(DEPTH, "Run the network on the mirrored frame too: steadier, twice the cost.")
+    ] = False
     save_depth: Annotated[
         str | None,
         _option(
@@ -264,6 +271,8 @@ def to_toml(settings: Settings) -> str:
         key = field.name.replace("_", "-")
         if value is None:
             lines.append(f"# {key} =")
+        elif isinstance(value, bool):
+            lines.append(f"{key} = {str(value).lower()}")
         elif isinstance(value, tuple):
             lines.append(f"{key} = [{', '.join(map(repr, value))}]")
         elif isinstance(value, str):
@@ -285,12 +294,6 @@ def check_names(values: Mapping[str, object], where: str) -> None:
     for name in values:
         if name not in known:
             raise UsageError(f"{where}: there is no setting {name!r}{suggest(name, known)}")
-
-
-def suggest(word: str, choices: Iterable[str]) -> str:
-    """A question with the nearest choice, or nothing."""
-    near = difflib.get_close_matches(word, list(choices), n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

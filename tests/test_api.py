@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rtfocus
-from rtfocus.errors import InputError, ModelError, UsageError
+from rtfocus.errors import InputError, UsageError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
 DEPTH = np.where(np.arange(160) < 80, 0.0, 1.0).astype(np.float32) * np.ones((90, 1), np.float32)
@@ -45,9 +45,9 @@ def test_what_is_no_picture_is_refused() -> None:
             refocus(IMAGE)
 
 
-def test_without_depth_or_network_the_remedy_is_named() -> None:
-    with rtfocus.Refocus() as refocus, pytest.raises(ModelError, match="--model"):
-        refocus(IMAGE)
+def test_the_built_in_network_serves_where_nothing_is_given() -> None:
+    with rtfocus.Refocus() as refocus:
+        assert refocus(IMAGE).shape == IMAGE.shape
 
 
 def test_options_and_settings_exclude_each_other() -> None:

@@ -141,11 +141,12 @@ def test_depth_that_is_no_depth(
     assert not (tmp_path / "o.png").exists()
 
 
-def test_without_a_network_the_remedy_is_named(cli: Cli, photo: Path, tmp_path: Path) -> None:
-    code, _, err = cli("run", photo, "-o", tmp_path / "o.png")
-    assert code == 4
-    assert "--model" in err
-    assert "--depth" in err
+def test_a_photo_is_refocused_with_nothing_else_given(
+    cli: Cli, photo: Path, tmp_path: Path
+) -> None:
+    code, out, _ = cli("run", photo, "-o", tmp_path / "o.png", "--json")
+    assert code == 0
+    assert json.loads(out)["depth"].startswith("rtfocus-small ")
 
 
 def test_the_original_is_never_touched(cli: Cli, photo: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from rtfocus.device import Device, resolve
 from rtfocus.doctor import doctor_checks
 from rtfocus.errors import DeviceError, ModelError, UnavailableError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
+from rtfocus.settings import DepthKind, Settings
 
 CPU = resolve("cpu")
 SHARED = Path(os.environ.get("RTFOCUS_SHARED", Path(__file__).parents[2] / "shared"))
@@ -464,7 +465,7 @@ def test_doctor_has_a_remedy_for_all_that_is_wrong(capfd: pytest.CaptureFixture[
 
 
 def test_the_scene_knows_its_own_depth() -> None:
-    source = open_depth(None, None, None, stream(has_depth=True), device=CPU)
+    source = open_depth(Settings(), stream(has_depth=True), CPU)
     assert isinstance(source, SceneDepth)
     assert (source.scale, source.steady) == ("metric", True)
     disparity = np.ones((32, 48), np.float32)
@@ -474,26 +475,27 @@ def test_the_scene_knows_its_own_depth() -> None:
 
 
 def test_a_model_wins_over_the_scene(network: Path) -> None:
-    source = open_depth(str(network), None, None, stream(has_depth=True), device=CPU, every=2)
+    source = open_depth(Settings(model=str(network)), stream(has_depth=True), CPU)
     assert isinstance(source, NetworkDepth)
     source.close()
 
 
-def test_nothing_says_how_to_get_a_model() -> None:
-    with pytest.raises(ModelError, match=r"no depth network ships.*--model FILE\.onnx.*--depth"):
-        open_depth(None, None, None, stream(), device=CPU)
+def test_the_built_in_network_is_the_default() -> None:
+    source = open_depth(Settings(), stream(), CPU)
+    assert isinstance(source, NetworkDepth)
+    assert source.card.name == "rtfocus-small"
+    source.close()
 
 
 @pytest.mark.parametrize(
     ("model", "depth", "kind", "message"),
     [
         ("n.onnx", "d.npz", None, "give one of them"),
-        (None, "d.npz", "disparity", "must be inverse_depth, depth, metric_depth"),
         ("n.onnx", None, "depth", "there is no --depth"),
     ],
 )
 def test_options_that_contradict(
-    model: str | None, depth: str | None, kind: str | None, message: str
+    model: str | None, depth: str | None, kind: DepthKind | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        open_depth(model, depth, kind, stream(), device=CPU)
+        open_depth(Settings(model=model, depth=depth, depth_kind=kind), stream(), CPU)

@@ -4,13 +4,15 @@
     python tools/export_dpt.py ~/checkpoints/dpt-hybrid hybrid.onnx --size 256x448 --half
     python tools/export_dpt.py dpt-hybrid random.onnx --random
 
-SOURCE is a name on Hugging Face, a folder with config.json and weights, or with --random one of the
-architectures of `architectures.py`, or a folder with a config.json. DPTForDepthEstimation (DPT-Large,
-DPT-Hybrid, SwinV2 and BEiT backbones) and DepthAnythingForDepthEstimation (V1, V2, metric) are known.
+SOURCE is a name on Hugging Face, a folder with config.json and weights, or with --random one of
+the architectures of `architectures.py`, or a folder with a config.json. DPTForDepthEstimation
+(DPT-Large, DPT-Hybrid, SwinV2 and BEiT backbones) and DepthAnythingForDepthEstimation (V1, V2,
+metric) are known.
 
 The file takes pictures of any size in multiples of the card's, unless --fixed is given or the
-network is a SwinV2, which knows one size only. It is compared with torch on random pictures, at
-another size too where sizes are free; above a relative error of 1e-3 (--half: 5e-2) it is deleted.
+backbone is a SwinV2, whose graph has one size only (--size). It is compared with torch on
+random pictures, at another size too where sizes are free; above a relative error of 1e-3 (--half:
+5e-2) it is deleted.
 """
 
 from __future__ import annotations
@@ -22,13 +24,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import architectures
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
-
-import architectures
 
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _CENTRED = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
@@ -40,7 +41,7 @@ def main() -> None:
     options = _parse()
     torch.manual_seed(0)
     model = _load(options.source, random=options.random).eval().float()
-    network = Exportable(model)
+    network = Exportable(model).eval()  # the wrapper too: the exporter puts its mode back
     size = options.size or network.default_size()
     multiple = network.multiple()
     if size[0] % multiple or size[1] % multiple:

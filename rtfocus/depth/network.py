@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.depth.card import ModelCard, read_card
+from rtfocus.depth.flip import blend_mirrored
 from rtfocus.depth.grid import grid_like
 from rtfocus.depth.kinds import scale_of, to_disparity
 from rtfocus.depth.session import open_session, reason, runtime_errors
@@ -41,6 +42,7 @@ class NetworkDepth:
         size: tuple[int, int] | None = None,
         threads: int = 0,
         every: int = 1,
+        flip: bool = False,
     ) -> None:
         """Load a network.
 
@@ -52,6 +54,7 @@ class NetworkDepth:
                 in the picture's aspect.
             threads: that one run may use; 0 lets ONNX Runtime choose.
             every: run on every Nth frame; those in between get the very same array again.
+            flip: run on the mirrored picture too (`rtfocus.depth.flip`), at twice the cost.
 
         Raises:
             ModelError: the file or its card is absent or unusable, or they contradict each other.
@@ -72,6 +75,7 @@ class NetworkDepth:
         self._gain, self._bias = _normalisation(self.card)
         self._tensor = np.empty((1, 3, *self.grid), np.float32)
         self._every = every
+        self._flip = flip
         self._last: Map | None = None
         self._last_index = 0
 
@@ -88,7 +92,12 @@ class NetworkDepth:
         if self._last is not None and 0 <= frame.index - self._last_index < self._every:
             return self._last
         prepare(frame.image, self._gain, self._bias, self._tensor)
-        self._last = to_disparity(self._run(frame.index), self.card.kind)
+        disparity = to_disparity(self._run(frame.index, self._tensor), self.card.kind)
+        if self._flip:
+            mirrored = self._run(frame.index, np.ascontiguousarray(self._tensor[..., ::-1]))
+            back = to_disparity(mirrored, self.card.kind)[:, ::-1]
+            disparity = blend_mirrored(disparity, back)
+        self._last = disparity
         self._last_index = frame.index
         return self._last
 
@@ -96,9 +105,9 @@ class NetworkDepth:
         """Forget the last map; the network's memory goes with this object."""
         self._last = None
 
-    def _run(self, index: int) -> Map:
+    def _run(self, index: int, tensor: NDArray[np.float32]) -> Map:
         try:
-            (answer,) = self._session.run([self.card.output], {self.card.input: self._tensor})
+            (answer,) = self._session.run([self.card.output], {self.card.input: tensor})
         except runtime_errors() as error:
             height, width = self.grid
             raise ModelError(

@@ -56,8 +56,8 @@ def _elsewhere(device: Device, providers: list[str]) -> str:
 def _check_file(path: Path) -> None:
     if path.suffix.lower() in _TRAINING_FORMATS:
         raise ModelError(
-            f"{str(path)!r} holds weights without a network. Export it to ONNX first "
-            "(torch.onnx.export, opset 17) and give the .onnx file."
+            f"{str(path)!r} holds weights without a network, and is not loaded: it may hold "
+            "programs too. Export it to ONNX with tools/export_dpt.py, and give the .onnx file."
         )
     if not path.is_file():
         raise ModelError(

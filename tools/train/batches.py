@@ -14,7 +14,7 @@ from photographs import Photographs
 from rooms import Rooms
 from samples import Sample
 
-_SIZES = ((192, 320), (192, 320), (192, 320), (224, 288), (256, 256), (320, 192), (192, 352))
+_SIZES = ((160, 256), (160, 256), (192, 320), (192, 320), (224, 288), (256, 192), (192, 352))
 _SHARES = (0.55, 0.28, 0.17)  # photographs, composites, rooms
 
 

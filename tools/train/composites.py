@@ -123,7 +123,7 @@ def _flatten(behind: Sample, layers: list[_Layer]) -> Sample:
         inside |= mask
         seen = np.maximum(seen, layer.coverage)
     jumps = near_edges(np.where(inside, depth, 0), 0.03 * span) & near_edges(depth, 0.05 * span)
-    edges = inside.astype(np.float32)
+    edges = np.where(inside, 1, behind.edges)
     edges[jumps] = 1 + _EDGE_WEIGHT
     return Sample(
         picture=np.clip(picture + 0.5, 0, 255).astype(np.uint8),

@@ -1,6 +1,6 @@
-"""Write a trained network as ONNX, its card inside.
+"""Write a trained network as ONNX, with its card beside it.
 
-    python tools/train/export.py runs/a/checkpoint.pt rtfocus/data/small.onnx --weights float16
+    python tools/train/export.py runs/a/checkpoint.pt rtfocus/models/rtfocus-small.onnx
 
 The running average of the weights is exported. With float16 the weights are stored in half the
 space and widened when the file is loaded: nothing is computed in float16.
@@ -19,17 +19,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from network import SmallDPT
 
-_CARD = {
-    "name": '"rtfocus-small"',
-    "kind": '"inverse_depth"',
-    "input": '"image"',
-    "output": '"inverse_depth"',
-    "input_range": "[0.0, 255.0]",
-    "size": "[192, 320]",
-    "multiple": "32",
-    "license": '"MIT"',
-    "source": '"rtfocus, tools/train"',
-}
+_CARD = """\
+name = "rtfocus-small"
+kind = "inverse_depth"
+input = "image"
+output = "inverse_depth"
+input_range = [0.0, 255.0]  # mean and standard deviation are applied inside
+size = [192, 320]
+multiple = 32
+license = "MIT"
+source = "rtfocus, tools/train"
+"""
 _SMALLEST = 64  # weights; smaller tensors stay as they are
 
 
@@ -59,7 +59,7 @@ def load(checkpoint: Path) -> SmallDPT:
 
 
 def write(network: SmallDPT, out: Path) -> None:
-    """As float32 ONNX with free height and width."""
+    """As float32 ONNX with free height and width, and its card."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
@@ -75,9 +75,7 @@ def write(network: SmallDPT, out: Path) -> None:
             },
             dynamo=False,
         )
-    model = onnx.load(out)
-    helper.set_model_props(model, _CARD)
-    onnx.save(model, out)
+    out.with_suffix(".toml").write_text(_CARD, encoding="utf-8")
 
 
 def store_in_half(path: Path) -> None:

@@ -52,8 +52,7 @@ def gradient_matching(residual: Tensor, confidence: Tensor, edges: Tensor) -> Te
     Args:
         residual: the difference.
         confidence: weight of every pixel at the coarser scales.
-        edges: weight of every pixel at full size, where only true depth may speak: a teacher's
-            edges are soft.
+        edges: weight of every pixel at full size, where a teacher's soft edges have none.
     """
     loss = _gradients(residual, edges)
     for level in range(1, _SCALES):

@@ -120,14 +120,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.position(x)
-        _, width, height, columns = x.shape
         tokens = x.flatten(2).transpose(1, 2)
         packed = self.query_key_value(self.norm1(tokens)).unflatten(2, (3, self.heads, -1))
         query, key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)
-        weights = (query @ key.transpose(-1, -2) * (width // self.heads) ** -0.5).softmax(-1)
+        weights = (query @ key.transpose(-1, -2) * query.shape[3] ** -0.5).softmax(-1)
         tokens = tokens + self.project((weights @ value).transpose(1, 2).flatten(2))
         tokens = tokens + self.mlp(self.norm2(tokens))
-        return tokens.transpose(1, 2).unflatten(2, (height, columns))
+        return tokens.transpose(1, 2).reshape(x.shape)
 
 
 class Fusion(nn.Module):

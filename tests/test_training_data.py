@@ -1,0 +1,187 @@
+"""What the depth network is trained on: is the depth that is called known really that?"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from augment import another_camera, another_frame
+from composites import Composites
+from photographs import Photographs
+from raycast import BOX, CYLINDER, ELLIPSOID, HALL, SKY, cast
+from rooms import Rooms
+from samples import Sample
+from shapes import draw_person, draw_shape
+
+SIZE = (96, 160)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
+    """Six pictures whose red says how near they are, so that any mix-up shows."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    rows = ["name,label_min,label_max,split"]
+    for name in ("images", "labels", "conf"):
+        (folder / name).mkdir()
+    for i in range(6):
+        shape = (128, 192) if i % 2 else (192, 128)
+        label = cv2.resize(rng.integers(0, 256, (4, 4), np.uint8), shape[::-1])
+        picture = np.dstack([label // 3, 255 - label, label])  # BGR
+        cv2.imwrite(str(folder / "images" / f"{i}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
+        cv2.imwrite(str(folder / "labels" / f"{i}.jpg"), label, [cv2.IMWRITE_JPEG_QUALITY, 100])
+        cv2.imwrite(str(folder / "conf" / f"{i}.png"), np.full((32, 32), 255, np.uint8))
+        rows.append(f"{i}.jpg,0.5,1.5,{'val' if i == 5 else 'train'}")
+    (folder / "index.csv").write_text("\n".join(rows))
+    return Photographs(folder, "train")
+
+
+def test_a_crop_keeps_picture_and_label_together(photographs: Photographs) -> None:
+    rng = np.random.default_rng(0)
+    assert len(photographs) == 5
+    for _ in range(20):
+        sample = photographs.draw(rng, SIZE)
+        wanted = 0.5 + sample.picture[..., 0] / 255
+        assert sample.picture.shape == (*SIZE, 3)
+        assert np.abs(sample.inverse_depth - wanted).mean() < 0.01
+
+
+def test_everything_laid_over_a_photograph_is_nearer(photographs: Photographs) -> None:
+    class Same(Photographs):
+        def __init__(self) -> None: ...
+
+        def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
+            state = np.random.default_rng(1)
+            rng.random()
+            return photographs.draw(state, size)
+
+    background = photographs.draw(np.random.default_rng(1), SIZE)
+    rng, covered = np.random.default_rng(2), 0
+    for _ in range(30):
+        sample = Composites(Same()).draw(rng, SIZE)
+        nearer = sample.inverse_depth - background.inverse_depth
+        changed = np.abs(nearer) > 1e-6
+        covered += changed.sum()
+        assert (nearer[changed] > 0).mean() > 0.95  # a shape may lean a little
+        assert (sample.confidence[changed] == 1).all()
+        beside = cv2.dilate(changed.astype(np.uint8), np.ones((7, 7))) > 0
+        assert beside[sample.edges > 1].all()
+    assert covered > 0
+
+
+def test_the_same_seed_draws_the_same(photographs: Photographs) -> None:
+    pair = [Composites(photographs).draw(np.random.default_rng(3), SIZE) for _ in range(2)]
+    np.testing.assert_array_equal(pair[0].picture, pair[1].picture)
+    np.testing.assert_array_equal(pair[0].inverse_depth, pair[1].inverse_depth)
+
+
+def test_what_moves_is_not_static(photographs: Photographs) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        first, second = Composites(photographs).draw_pair(rng, SIZE)
+        still = (first.static > 0) & (second.static > 0)
+        np.testing.assert_array_equal(first.picture[still], second.picture[still])
+        np.testing.assert_array_equal(first.inverse_depth[still], second.inverse_depth[still])
+
+
+def test_theta_takes_the_second_frame_to_the_first(photographs: Photographs) -> None:
+    rng = np.random.default_rng(5)
+    height, width = SIZE
+    for _ in range(20):
+        first = photographs.draw(rng, SIZE)
+        second, theta = another_frame(rng, first)
+        y, x = np.mgrid[:height, :width]
+        place = np.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1, np.ones_like(x)], -1)
+        u, v = np.moveaxis(place @ theta.T.astype(np.float64), -1, 0)
+        at = np.stack([((u + 1) * width - 1) / 2, ((v + 1) * height - 1) / 2]).astype(np.float32)
+        wanted = cv2.remap(first.inverse_depth, at[0], at[1], cv2.INTER_LINEAR)
+        seen = second.static > 0
+        assert seen.mean() > 0.2
+        np.testing.assert_allclose(second.inverse_depth[seen], wanted[seen], atol=0.01)
+        outside = (at[0] < -0.5) | (at[0] > width - 0.5) | (at[1] < -0.5) | (at[1] > height - 0.5)
+        assert not (seen & outside).any()
+
+
+def test_another_camera_moves_nothing() -> None:
+    rng = np.random.default_rng(6)
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    picture[:, 80:] = 200
+    for _ in range(20):
+        changed = another_camera(rng, picture).astype(float).mean(axis=2)
+        assert changed.dtype == np.float64
+        assert changed[:, 84:].mean() > changed[:, :76].mean() + 40
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shapes_cover_something_and_stay_within_bounds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = [draw_shape(rng, SIZE) for _ in range(40)]
+    shapes += [part for _ in range(10) for part in draw_person(rng, SIZE).values()]
+    assert all(s.shape == SIZE and s.min() >= 0 and s.max() <= 1 for s in shapes)
+    assert np.mean([(s > 0.5).any() for s in shapes]) > 0.9
+    assert any(((s > 0.1) & (s < 0.9)).any() for s in shapes)  # anti-aliased
+
+
+# The ray caster against what geometry says
+
+
+def render(*solids: tuple[int, tuple[float, ...], tuple[float, ...]]) -> np.ndarray:
+    """z seen from (0, 0, 0) along +z, focal length = width, 65x65."""
+    n = len(solids)
+    camera = np.array([0, 0, 0, 1, 0.5, 5], np.float32)
+    _, z = cast(
+        np.array([s[0] for s in solids], np.int32),
+        np.array([s[1] for s in solids], np.float32),
+        np.tile(np.eye(3, dtype=np.float32), (n, 1, 1)),
+        np.array([s[2] for s in solids], np.float32),
+        np.ones((n, 3), np.float32),
+        np.zeros(n, np.int32),
+        np.ones(n, np.float32),
+        np.full((1, 4, 4, 3), 255, np.uint8),
+        camera,
+        np.ones((2, 3), np.float32),
+        np.array([0, -1, 1], np.float32),
+        (65, 65),
+    )
+    return np.asarray(z)
+
+
+def test_a_ball_is_as_far_as_its_surface() -> None:
+    z = render((ELLIPSOID, (0, 0, 5), (1, 1, 1)))
+    u = (np.arange(65) - 32) / 65
+    square = 1 + u**2
+    root = 25 - 24 * square
+    wanted = np.where(root > 0, (5 - np.sqrt(np.maximum(root, 0))) / square, SKY)
+    hit = (z[32] < 100) & (wanted < 100)
+    np.testing.assert_allclose(z[32][hit], wanted[hit], rtol=1e-4)
+    assert abs((z[32] < 100).sum() - (wanted < 100).sum()) <= 2
+
+
+def test_a_box_a_post_and_a_hall() -> None:
+    assert render((BOX, (0, 0, 5), (1, 1, 1)))[32, 32] == pytest.approx(4, rel=1e-4)
+    assert render((CYLINDER, (0, 0, 5), (0.5, 3, 0.5)))[32, 32] == pytest.approx(4.5, rel=1e-4)
+    np.testing.assert_allclose(render((HALL, (0, 0, 0), (9, 9, 4))), 4, rtol=1e-4)
+
+
+def test_what_is_in_front_hides_what_is_behind() -> None:
+    z = render((HALL, (0, 0, 0), (9, 9, 8)), (ELLIPSOID, (0, 0, 6), (1, 1, 1)),
+               (BOX, (0, 0, 3), (0.2, 0.2, 0.2)))  # fmt: skip
+    assert z[32, 32] == pytest.approx(2.8, rel=1e-4)
+    assert z[32, 27] == pytest.approx(5.05, abs=0.1)
+    assert z[32, 2] == pytest.approx(8, rel=1e-4)
+
+
+def test_rooms_come_with_inverse_depth(photographs: Photographs) -> None:
+    rooms, rng = Rooms(3, photographs, 0), np.random.default_rng(0)
+    for _ in range(6):
+        sample = rooms.draw(rng, SIZE)
+        assert sample.picture.shape == (*SIZE, 3)
+        assert np.isfinite(sample.inverse_depth).all()
+        assert sample.inverse_depth.min() >= 0
+        assert not sample.absolute
+
+
+def test_photographs_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Photographs(tmp_path, "train")
