@@ -41,6 +41,7 @@ _REACH = 2  # pixels that an edge may be off
 _EDGE_GRID = (256, 448)
 _JUMPS = (0.05, 0.1, 0.15, 0.2)  # what counts as an edge, of the 2..98 % range of the truth
 _CLIP_FRAMES = 60
+_SHADOW = 16
 
 
 class Network:
@@ -141,9 +142,10 @@ def edge_f1(prediction: Map, inverse: Map, known: NDArray[np.bool_]) -> float:
     slope, shift = np.polyfit(prediction[known], inverse[known], 1)
     low, high = np.percentile(inverse[known], (2, 98))
     grid = grid_like((inverse.shape[0], inverse.shape[1]), _EDGE_GRID, 1)
-    fitted = cv2.resize(slope * prediction + shift, grid[::-1], interpolation=cv2.INTER_AREA)
-    true_map = cv2.resize(_fill(inverse, known), grid[::-1], interpolation=cv2.INTER_NEAREST)
-    changes = [_change(x / (high - low)) for x in (fitted, true_map)]
+    changes = [
+        _change(cv2.resize(x, grid[::-1], interpolation=cv2.INTER_AREA) / (high - low))
+        for x in (slope * prediction + shift, _fill(inverse, known))
+    ]
     scores = []
     for jump in _JUMPS:
         found, true = (change > jump for change in changes)
@@ -156,11 +158,15 @@ def edge_f1(prediction: Map, inverse: Map, known: NDArray[np.bool_]) -> float:
 
 
 def _fill(inverse: Map, known: NDArray[np.bool_]) -> Map:
-    """What is unknown is as far as the farthest of its known neighbours: a shadow of the sensor."""
-    filled = np.where(known, inverse, np.inf)
-    while not np.isfinite(filled).all():
+    """What is unknown is as far as the farthest thing beside it: a sensor's shadow of what is near.
+
+    The far side of a gap wins over `_SHADOW` pixels; wider gaps are closed from all sides.
+    """
+    filled, rounds = np.where(known, inverse, np.inf), 0
+    while rounds < _SHADOW or not np.isfinite(filled).all():
         around = cv2.erode(filled, np.ones((3, 3)), borderType=cv2.BORDER_REPLICATE)
-        filled = np.where(np.isfinite(filled), filled, around)
+        filled = np.where(known, inverse, around)
+        rounds += 1
     return filled
 
 

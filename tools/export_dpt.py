@@ -175,10 +175,24 @@ def _padding_of_whole_strides(_: Any, kernel: int, stride: int, dilation: int) -
 
 
 def _halve(path: Path) -> None:
-    """Convert to float16 inside; input and output stay float32."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    """Convert to float16 inside; input and output stay float32.
 
-    onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
+    So do tables of positions and what enlarges them bicubically, for which ONNX Runtime has no
+    float16. Constants are folded first, so that such a table is one.
+    """
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path.with_suffix(".folded"))
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = onnx.load(path.with_suffix(".folded"))
+    path.with_suffix(".folded").unlink()
+    cubic = [n.name for n in model.graph.node if any(a.s == b"cubic" for a in n.attribute)]
+    half = convert_float_to_float16(
+        model, keep_io_types=True, op_block_list=DEFAULT_OP_BLOCK_LIST, node_block_list=cubic
+    )
+    onnx.save(half, path)
 
 
 def _write_card(

@@ -134,7 +134,7 @@ class Fusion(nn.Module):
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
-        self.reassemble = nn.Conv2d(inputs, width, 1)
+        self.reassemble = _project(inputs, width)
         self.skip, self.sum = _residual(width), _residual(width)
 
     def forward(self, coarse: Tensor, features: Tensor) -> Tensor:
@@ -157,12 +157,12 @@ class SmallDPT(nn.Module):
         *_, at16, at32 = channels = Backbone.channels
         self.middle = nn.Sequential(*(Block(at16, 4) for _ in range(blocks[0])))
         self.deep = nn.Sequential(*(Block(at32, 6) for _ in range(blocks[1])))
-        self.start = nn.Conv2d(at32, width, 1)
+        self.start = _project(at32, width)
         self.fusions = nn.ModuleList(Fusion(c, width) for c in channels[1:4])
-        self.narrow = nn.Conv2d(width, head, 1)
+        self.narrow = _project(width, head)
         # what is known at half size: the backbone's first stage, and the four pixels of each place
-        self.fine = nn.Conv2d(channels[0], head, 1)
-        self.pixels = nn.Conv2d(3, head, 2, 2)
+        self.fine = _project(channels[0], head)
+        self.pixels = _project(3, head, 2)
         self.refine = _residual(head)
         self.inverse_depth = nn.Conv2d(head, 4, 3, 1, 1)  # of the four pixels of each place
         nn.init.constant_(self.inverse_depth.bias, 0.5)  # a usual depth
@@ -185,6 +185,15 @@ class SmallDPT(nn.Module):
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
+
+
+def _project(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """To another number of channels, at unit variance.
+
+    What is added up in the decoder must be of one size: backbone and transformer answer in the
+    tens, and a residual unit of size 1 would take thousands of steps to be heard beside them.
+    """
+    return nn.Sequential(nn.Conv2d(inputs, outputs, stride, stride, bias=False), _norm(outputs))
 
 
 def _residual(width: int) -> nn.Sequential:

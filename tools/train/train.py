@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from batches import Batch, Mixer
+from export import load
 from losses import (
     PENALTIES,
     consistency,
@@ -38,7 +39,7 @@ from stereo import Pairs, StereoLoss
 
 _GRADIENT, _ABSOLUTE, _CONSISTENCY, _STEREO = 0.5, 0.3, 0.3, 1.0
 _BACKBONE_RATE = 0.4  # of the learning rate: those weights know something already
-_WARMUP = 200
+_WARMUP = 100
 _REPORT, _SAVE, _VALIDATE = 50, 250, 500
 
 
@@ -81,6 +82,8 @@ class Trainer:
         self._options, self._device = options, device
         network = SmallDPT()
         network.backbone.load_imagenet()
+        if options.start:
+            network.load_state_dict(load(options.start).state_dict())
         self.network = network.to(device, memory_format=torch.channels_last)
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True
@@ -231,6 +234,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("data", type=Path, help="photographs with labels (photographs.py)")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
+    parser.add_argument("--start", type=Path, help="a checkpoint to take first weights from")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share of the steps")
     parser.add_argument("--batch", type=int, default=16)
