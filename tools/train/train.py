@@ -210,7 +210,7 @@ class _Log:
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         self._sums: dict[str, list[float]] = {}
-        rows = list(csv.DictReader(path.open())) if path.is_file() else []
+        rows = list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._COLUMNS)
             writer.writeheader()
