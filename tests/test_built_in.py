@@ -31,7 +31,7 @@ def test_it_runs_at_any_multiple_of_32(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_a_flat_picture_gives_depth_all_the_same(level: int) -> None:
+def test_a_flat_picture_gives_finite_depth(level: int) -> None:
     assert np.isfinite(estimate(np.full((180, 320, 3), level, np.uint8))).all()
 
 
@@ -44,5 +44,4 @@ def test_it_sees_the_depth_of_the_built_in_scene() -> None:
     rows = np.linspace(0, 359, disparity.shape[0]).astype(int)
     columns = np.linspace(0, 639, disparity.shape[1]).astype(int)
     truth = frame.disparity[np.ix_(rows, columns)]
-    print(np.corrcoef(disparity.ravel(), truth.ravel())[0, 1])
     assert np.corrcoef(disparity.ravel(), truth.ravel())[0, 1] > 0.6

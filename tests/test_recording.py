@@ -21,6 +21,7 @@ from rtfocus.depth.save import open_depth_writer
 from rtfocus.device import resolve
 from rtfocus.errors import InputCutShort, InputError, OutputError, RtfocusError, UsageError
 from rtfocus.frame import Disparity, Frame, StreamInfo
+from rtfocus.settings import Settings
 
 WIDTH, HEIGHT = 96, 64
 TICK = Fraction(1, 25)
@@ -50,7 +51,8 @@ def scene(seed: int = 0, height: int = 32, width: int = 48) -> np.ndarray:
 
 
 def open_at(path: Path, kind: str | None = None, info: StreamInfo | None = None) -> DepthSource:
-    return open_depth(None, str(path), kind, info or stream(), device=resolve("cpu"))
+    settings = Settings(depth=str(path), depth_kind=kind)
+    return open_depth(settings, info or stream(), device=resolve("cpu"))
 
 
 def save_as(path: Path, values: np.ndarray) -> Path:
