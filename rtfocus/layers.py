@@ -7,6 +7,7 @@ measured in tools/benchmarks/README.md.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -98,7 +99,8 @@ def _plan(edges: tuple[float, ...], half_from: float, aperture: Aperture) -> Lay
     middles = [(a + b) / 2 for a, b in pairwise(edges)]
     radius = np.array([-m for m in reversed(middles)] + [0.0] + middles)
     cuts = np.array([-e for e in reversed(edges[:-1])] + [*edges[:-1]])
-    limit = edges[-1]
+    # A multiple of the step, so that layers begin at the same radii whatever the limit.
+    limit = math.ceil(edges[-1] / LOOKUP_STEP) * LOOKUP_STEP
     entries = round(2 * limit / LOOKUP_STEP)
     centres = (np.arange(entries) + 0.5) * LOOKUP_STEP - limit
     lookup = np.searchsorted(cuts, centres).astype(np.uint8)

@@ -69,7 +69,10 @@ class Lens:
             UsageError: a physical lens was asked for, but the depth is not metric.
         """
         height, width = disparity.values.shape
-        gain = self._gain(disparity, width, height)
+        self.check(metric=disparity.metric is not None)
+        gain = self.gain(width, height)
+        if self.physical and disparity.metric is not None:
+            gain *= disparity.metric[0]
         radius: Map = disparity.values - np.float32(focus)
         if self.focus_range > 0:
             radius -= radius.clip(-self.focus_range / 2, self.focus_range / 2)
@@ -79,15 +82,23 @@ class Lens:
             radius.clip(-limit, limit, out=radius)
         return radius
 
-    def _gain(self, disparity: Disparity, width: int, height: int) -> float:
-        """Radius in pixels per unit of normalised disparity."""
+    @property
+    def physical(self) -> bool:
+        """Whether it is given in millimetres, and so needs metric depth."""
+        return self.focal_length_mm is not None
+
+    def gain(self, width: int, height: int) -> float:
+        """Radius in pixels per unit of normalised disparity, or per 1/m for a physical lens."""
         if self.focal_length_mm is None or self.sensor_width_mm is None:
             return BLUR_SCALE * height / self.f_number
-        if disparity.metric is None:
+        focal_px = width * self.focal_length_mm / self.sensor_width_mm
+        aperture_m = self.focal_length_mm / 1000 / self.f_number
+        return focal_px * aperture_m / 2
+
+    def check(self, *, metric: bool) -> None:
+        """Raises: UsageError: a physical lens was asked for, but the depth is not metric."""
+        if self.physical and not metric:
             raise UsageError(
                 "a focal length in mm needs metric depth; this depth is relative. "
                 "Leave out the focal length and sensor width, or give metric depth"
             )
-        focal_px = width * self.focal_length_mm / self.sensor_width_mm
-        aperture_m = self.focal_length_mm / 1000 / self.f_number
-        return focal_px * aperture_m * disparity.metric[0] / 2

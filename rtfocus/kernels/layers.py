@@ -197,12 +197,13 @@ def _over(
     top: F32, margin: int, rows: int, columns: int, colour: F32, cover: F32, keep: F32
 ) -> None:
     """Composite a layer over what lies behind, whose partial coverage is filled up first."""
-    one = np.float32(1)
+    zero, one = np.float32(0), np.float32(1)
     for y in range(rows):
         alpha = top[3, y + margin, margin : margin + columns]
         covered = cover[y, :columns]
         for x in range(columns):
-            kept = min(covered[x] * _FILL_GAIN, one) * (one - alpha[x])
+            filled = min(covered[x] * _FILL_GAIN, one) if alpha[x] > zero else covered[x]
+            kept = filled * (one - alpha[x])
             keep[x] = kept / max(covered[x], _EPSILON)
             covered[x] = kept + alpha[x]
         for c in range(3):
