@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.depth import open_depth
+from rtfocus.backend import open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputError, UsageError
@@ -35,7 +35,7 @@ class Refocus:
         if settings is not None and options:
             raise UsageError("give settings, or options by keyword, but not both")
         self._settings = settings or Settings.create(**options)
-        self._device = resolve(self._settings.device)
+        self._backend = open_backend(resolve(self._settings.device))
         self._engine: Engine | None = None
         self._given = _GivenDepth()
         self._size: tuple[int, int] | None = None
@@ -91,10 +91,11 @@ class Refocus:
     def _open(self, image: Image, disparity: Map | None, scale: Scale) -> Engine:
         if disparity is not None:
             self._given.scale = scale
-            return Engine(self._settings, self._given)
+            return Engine(self._settings, self._given, self._backend)
         height, width = image.shape[:2]
         info = StreamInfo("pictures", "sequence", width, height, _TIME_BASE, Fraction(30), None)
-        return Engine(self._settings, open_depth(self._settings, info, self._device))
+        depth = self._backend.open_depth(self._settings, info)
+        return Engine(self._settings, depth, self._backend)
 
 
 class _GivenDepth:

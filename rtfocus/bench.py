@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rtfocus.depth import open_depth
+from rtfocus.backend import open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import NETWORK_SMOOTHING, Engine
 from rtfocus.errors import UsageError
-from rtfocus.metrics import Metrics
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
 from rtfocus.writers import open_writer
@@ -35,12 +33,13 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
     device = resolve(settings.device)
     if settings.smooth is None:
         settings = replace(settings, smooth=NETWORK_SMOOTHING)
-    metrics = Metrics(cpu_clock=time.process_time)
+    backend = open_backend(device)
+    metrics = backend.make_metrics()
     with (
         tempfile.TemporaryDirectory() as folder,
         open_reader(f"pattern:{size}@30,{(frames + _WARM_UP) / 30:.6f}s") as reader,
     ):
-        depth = open_depth(settings, reader.info, device)
+        depth = backend.open_depth(settings, reader.info)
         output = str(Path(folder) / "bench.mp4")
         with open_writer(
             output,
@@ -50,7 +49,7 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
             preset=settings.encoder_preset,
             threads=settings.cores(),
         ) as writer:
-            engine = Engine(settings, depth, metrics=metrics)
+            engine = Engine(settings, depth, backend, metrics=metrics)
             for i, frame in enumerate(metrics.each("read", reader)):
                 result = engine.refocus(frame)
                 with metrics.time("write"):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,12 +19,12 @@ import numpy as np
 from numba.core.caching import FunctionCache
 
 from rtfocus.depth.network import NetworkDepth
-from rtfocus.device import resolve
+from rtfocus.device import has_driver, resolve
 from rtfocus.errors import RtfocusError
 from rtfocus.frame import Frame
 from rtfocus.models.registry import built_in
 
-ENCODERS = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
+ENCODERS = ("libx264", "libx265")
 """Video encoders that are tried; only the first is needed."""
 
 ENOUGH_MEMORY = 700
@@ -51,8 +48,8 @@ class Check(NamedTuple):
 
 
 def doctor_checks() -> list[Check]:
-    """Look at everything; takes about a second. Nothing is changed and nothing is raised."""
-    return [check() for check in _CHECKS]
+    """Look at everything; takes about a second, or some where there is a GPU. Nothing is raised."""
+    return [*(check() for check in _CHECKS), *_gpu()]
 
 
 def _python() -> Check:
@@ -70,7 +67,7 @@ def _packages() -> Check:
 
 
 def _encoders() -> Check:
-    usable = [name for name in ENCODERS if _can_encode(name)]
+    usable = [name for name in ENCODERS if can_encode(name)]
     if ENCODERS[0] in usable:
         return Check("Video encoders", True, ", ".join(usable))
     return Check(
@@ -81,7 +78,7 @@ def _encoders() -> Check:
     )
 
 
-def _can_encode(name: str) -> bool:
+def can_encode(name: str) -> bool:
     """Whether an encoder opens; that it is listed proves nothing."""
     try:
         codec = cast(av.VideoCodecContext, av.CodecContext.create(name, "w"))
@@ -159,19 +156,13 @@ def _free_megabytes() -> int | None:
     return int(entries["MemAvailable"].split()[0]) // 1024
 
 
-def _gpu() -> Check:
-    """A GPU is a bonus, so this is never wrong."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        library = ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
-        return Check("NVIDIA GPU", True, "driver without nvidia-smi" if library else "none")
-    query = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Check("NVIDIA GPU", True, f"nvidia-smi fails: {error}")
-    gpus = "; ".join(done.stdout.strip().splitlines())
-    return Check("NVIDIA GPU", True, f"{gpus} (this version renders on the CPU)")
+def _gpu() -> list[Check]:
+    """One line where there is no GPU, which is a bonus."""
+    if not has_driver():
+        return [Check("NVIDIA GPU", True, "none")]
+    from rtfocus.cuda.doctor import gpu_checks
+
+    return gpu_checks()
 
 
 _CHECKS: tuple[Callable[[], Check], ...] = (
@@ -183,5 +174,4 @@ _CHECKS: tuple[Callable[[], Check], ...] = (
     _kernel_cache,
     _cores,
     _memory,
-    _gpu,
 )

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from rtfocus.backend import Backend
 from rtfocus.depth.base import DepthSource
-from rtfocus.focus import Focuser
-from rtfocus.frame import Disparity, Frame, Map
+from rtfocus.frame import Disparity, Frame
 from rtfocus.metrics import Metrics
-from rtfocus.render import make_renderer
 from rtfocus.settings import Settings
-from rtfocus.smooth import Smoother
-from rtfocus.upsample import Upsampler
-from rtfocus.views import draw_view
 
 NETWORK_SMOOTHING = 0.5
 """Strength for depth that flickers, unless the user says otherwise."""
@@ -34,72 +30,72 @@ class Engine:
         self,
         settings: Settings,
         depth: DepthSource,
+        backend: Backend,
         *,
         look_ahead: int = 0,
         metrics: Metrics | None = None,
         depth_sink: DepthSink | None = None,
     ) -> None:
         """Args: look_ahead: frames that `stream` may look ahead; `refocus` never does."""
-        threads = settings.cores()
         strength = settings.smooth
         if strength is None:
             strength = 0.0 if depth.steady else NETWORK_SMOOTHING
-        self.depth = depth
         ahead = look_ahead if strength > 0 else 0  # what is not blended gains nothing from waiting
-        self.smoother = Smoother(depth.scale, strength=strength, ahead=ahead)
-        self.upsampler = Upsampler(threads=threads)
-        self.focuser = Focuser(settings.target())
-        self.lens = settings.lens()
-        self.renderer = make_renderer(
-            settings.method,
-            settings.quality,
-            aperture=settings.aperture(),
-            highlights=settings.highlights,
-            threads=threads,
+        self.depth = depth
+        self.stages = backend.make_stages(
+            settings, scale=depth.scale, strength=strength, ahead=ahead
         )
-        self._view = settings.view
+        self.lens = settings.lens()
+        self._settings, self._backend = settings, backend
         self._metrics = metrics or Metrics()
         self._depth_sink = depth_sink
 
     def refocus(self, frame: Frame) -> Frame:
         """The frame refocused, from itself and those before it."""
-        with self._metrics.time("depth"):
-            disparity = self.depth.estimate(frame)
+        ((frame, disparity),) = self.estimate([frame])
         with self._metrics.time("smooth"):
-            steady = self.smoother.update(disparity, frame)
-        return self._finish(frame, steady)
+            steady = self.stages.smoother.update(disparity, frame)
+        (result,) = self.deliver([self._finish(frame, steady)])
+        return result
 
-    def estimate(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Map]]:
-        """Frames with their raw disparity; the first half of `stream`, for a thread of its own."""
-        for frame in frames:
+    def estimate(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Any]]:
+        """Frames on the device with their raw disparity.
+
+        This is what comes before `stream`, and may run in a thread of its own.
+        """
+        for frame in self._backend.upload(frames):
             with self._metrics.time("depth"):
-                disparity = self.depth.estimate(frame)
+                disparity = self._backend.place(self.depth.estimate(frame))
             yield replace(frame, disparity=None), disparity  # frames wait; what they carry adds up
 
-    def stream(self, pairs: Iterable[tuple[Frame, Map]]) -> Iterator[Frame]:
-        """Refocused frames from those with raw disparity, looking ahead."""
+    def stream(self, pairs: Iterable[tuple[Frame, Any]]) -> Iterator[Frame]:
+        """Refocused frames, on their way to `deliver`, from those with raw disparity."""
         waited = self._metrics.each("wait", pairs)
-        for frame, steady in self._metrics.each("smooth", self.smoother.stream(waited)):
+        for frame, steady in self._metrics.each("smooth", self.stages.smoother.stream(waited)):
             yield self._finish(frame, steady)
+
+    def deliver(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames of `stream` with their pictures on the host."""
+        return self._backend.receive(frames)
 
     def close(self) -> None:
         """Release threads, files and devices; safe to call twice."""
-        self.upsampler.close()
-        self.renderer.close()
+        self.stages.close()
         self.depth.close()
 
-    def _finish(self, frame: Frame, steady: Disparity) -> Frame:
+    def _finish(self, frame: Frame, steady: Any) -> Frame:
+        stages, view = self.stages, self._settings.view
         if self._depth_sink is not None:
             with self._metrics.time("save depth"):
-                self._depth_sink.write(frame, steady)
+                self._depth_sink.write(frame, self._backend.fetch(steady))
         with self._metrics.time("upsample"):
-            disparity = self.upsampler(steady, frame.image)
+            disparity = stages.upsampler(steady, frame.image)
         with self._metrics.time("focus"):
-            focus = self.focuser.update(disparity, frame)
+            plane = stages.focuser.update(disparity, frame)
         image = frame.image
-        if self._view in ("result", "split"):
+        if view in ("result", "split"):
             with self._metrics.time("render"):
-                image = self.renderer.render(frame.image, disparity, focus, self.lens)
-        if self._view != "result":
-            image = draw_view(self._view, frame.image, image, disparity, focus, self.lens)
-        return frame.with_image(image)
+                image = stages.renderer.render(frame.image, disparity, plane, self.lens)
+        if view != "result":
+            image = self._backend.draw(self._settings, frame.image, image, disparity, plane)
+        return self._backend.send(frame.with_image(image))

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from rtfocus.depth import open_depth
+from rtfocus.backend import open_backend
 from rtfocus.depth.save import open_depth_writer
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
@@ -123,7 +123,8 @@ class Job:
             )
             reader = stack.enter_context(open_reader(self._source, rate))
             info = reader.info
-            depth = open_depth(settings, info, device)
+            backend = open_backend(device)
+            depth = backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s (%s)", depth.description, device, device.reason)
             sink = None
@@ -134,6 +135,7 @@ class Job:
             engine = Engine(
                 settings,
                 depth,
+                backend,
                 look_ahead=0 if info.kind == "image" else settings.look_ahead,
                 metrics=metrics,
                 depth_sink=sink,
@@ -147,7 +149,7 @@ class Job:
                 Ahead(self._until_end(engine.estimate(decoded)), name="depth")
             )
             refocused = stack.enter_context(Ahead(engine.stream(estimated), name="render"))
-            for frame in refocused:
+            for frame in engine.deliver(refocused):
                 with metrics.time("write"):
                     for writer in writers:
                         writer.write(frame)

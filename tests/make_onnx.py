@@ -41,6 +41,7 @@ def write_network(
     batch: Side = "n",
     block: int = 4,
     element: int = TensorProto.FLOAT,
+    answer: int = TensorProto.FLOAT,
     squeeze: Sequence[int] = (),
     reshape: Sequence[int] = (),
     operator: str | None = None,
@@ -53,6 +54,7 @@ def write_network(
     Args:
         block: side of the squares that are averaged.
         element: type of the input.
+        answer: type of the output.
         squeeze: axes of length 1 to remove from the answer.
         reshape: shape to give the answer in the end.
         operator: put another operator in, which need not exist.
@@ -71,10 +73,12 @@ def write_network(
     if operator:
         nodes.append(helper.make_node(operator, [last], ["other"]))
         last = "other"
+    nodes.append(helper.make_node("Cast", [last], ["answer"], to=answer))
+    last = "answer"
     initial = []
-    answer = [side for axis, side in enumerate([batch, 1, "gh", "gw"]) if axis not in squeeze]
+    shape = [side for axis, side in enumerate([batch, 1, "gh", "gw"]) if axis not in squeeze]
     if reshape:
-        answer = list(reshape)
+        shape = list(reshape)
         initial.append(helper.make_tensor("shape", TensorProto.INT64, [len(reshape)], reshape))
         nodes.append(helper.make_node("Reshape", [last, "shape"], ["depth"]))
     elif squeeze:
@@ -86,7 +90,7 @@ def write_network(
         nodes,
         "mean",
         [helper.make_tensor_value_info("image", element, [batch, channels, *sides])],
-        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, answer)],
+        [helper.make_tensor_value_info("depth", answer, shape)],
         initializer=initial,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

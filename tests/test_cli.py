@@ -94,7 +94,7 @@ def test_a_photo_with_its_depth(cli: Cli, photo: Path, tmp_path: Path) -> None:
         ([SMALL, "-o", "o.mp4", "--encoder-preset", "fastt"], 2, "Did you mean 'fast'"),
         ([SMALL, "-o", "o.mp4", "--qualty", "high"], 2, "Did you mean --quality"),
         ([SMALL, "-o", "o.mp4", "--quality", "hihg"], 2, "quality"),
-        ([SMALL, "-o", "o.mp4", "--device", "cuda"], 4, "CPU only"),
+        ([SMALL, "-o", "o.mp4", "--device", "cuda:99"], 4, "device 'cuda:99': no"),
         ([SMALL, "-o", "o.mp4", "--device", "gpu"], 2, "must be auto"),
         ([SMALL, "-o", "o.mp4", "--model", "absent.onnx"], 4, "absent.onnx"),
         ([SMALL, "-o", "o.mp4", "--preset", "soft"], 2, "--config"),

@@ -13,7 +13,7 @@ import pytest
 from make_onnx import CARD, write_card, write_network, write_with_external_data
 from onnx import TensorProto
 
-from rtfocus.depth import open_depth
+from rtfocus.backend import CpuBackend
 from rtfocus.depth.grid import grid_like
 from rtfocus.depth.kinds import to_disparity
 from rtfocus.depth.network import NetworkDepth
@@ -269,9 +269,9 @@ def test_network_with_another_input_shape(tmp_path: Path, changes: dict[str, int
 
 
 def test_network_with_another_input_type(tmp_path: Path) -> None:
-    path = write_network(tmp_path / "n.onnx", element=TensorProto.FLOAT16)
+    path = write_network(tmp_path / "n.onnx", element=TensorProto.DOUBLE)
     write_card(path)
-    with pytest.raises(ModelError, match=r"tensor\(float16\); it must be tensor\(float\)"):
+    with pytest.raises(ModelError, match=r"tensor\(double\); it must be tensor\(float\)"):
         load(path)
 
 
@@ -428,22 +428,38 @@ def test_a_silent_fallback_is_an_error(network: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         onnxruntime,
         "InferenceSession",
-        lambda path, options, providers: real(path, options, providers=providers[1:]),
+        lambda path, options, providers, **_: real(path, options, providers=providers[1:]),
     )
     with pytest.raises(DeviceError, match="cannot run on cuda:0"):
         NetworkDepth(network, device=CUDA, picture=(32, 48))
 
 
+def test_a_provider_that_cannot_start_is_an_error(
+    network: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("CUDA failure 35: driver version is insufficient")
+
+    name = "_create_inference_session"
+    monkeypatch.setattr(onnxruntime.InferenceSession, name, refuse)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(CUDA.providers))
+    with pytest.raises(DeviceError, match="cannot run on cuda:0: CUDA failure 35"):
+        NetworkDepth(network, device=CUDA, picture=(32, 48))
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["auto", "cpu"])
-def test_cpu_is_always_there(name: str) -> None:
+def test_cpu_is_always_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtfocus.device.has_driver", lambda: False)
     device = resolve(name)
     assert device.kind == str(device) == "cpu"
     assert device.reason
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3"])
-def test_cuda_is_refused_not_replaced(name: str) -> None:
-    with pytest.raises(DeviceError, match="renders on the CPU only"):
+def test_cuda_is_refused_not_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtfocus.device.has_driver", lambda: False)
+    with pytest.raises(DeviceError, match=r"no NVIDIA driver.*--device cpu"):
         resolve(name)
 
 
@@ -465,7 +481,7 @@ def test_doctor_has_a_remedy_for_all_that_is_wrong(capfd: pytest.CaptureFixture[
 
 
 def test_the_scene_knows_its_own_depth() -> None:
-    source = open_depth(Settings(), stream(has_depth=True), CPU)
+    source = CpuBackend(CPU).open_depth(Settings(), stream(has_depth=True))
     assert isinstance(source, SceneDepth)
     assert (source.scale, source.steady) == ("metric", True)
     disparity = np.ones((32, 48), np.float32)
@@ -475,13 +491,13 @@ def test_the_scene_knows_its_own_depth() -> None:
 
 
 def test_a_model_wins_over_the_scene(network: Path) -> None:
-    source = open_depth(Settings(model=str(network)), stream(has_depth=True), CPU)
+    source = CpuBackend(CPU).open_depth(Settings(model=str(network)), stream(has_depth=True))
     assert isinstance(source, NetworkDepth)
     source.close()
 
 
 def test_the_built_in_network_is_the_default() -> None:
-    source = open_depth(Settings(), stream(), CPU)
+    source = CpuBackend(CPU).open_depth(Settings(), stream())
     assert isinstance(source, NetworkDepth)
     assert source.card.name == "rtfocus-small"
     source.close()
@@ -498,4 +514,4 @@ def test_options_that_contradict(
     model: str | None, depth: str | None, kind: DepthKind | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        open_depth(Settings(model=model, depth=depth, depth_kind=kind), stream(), CPU)
+        CpuBackend(CPU).open_depth(Settings(model=model, depth=depth, depth_kind=kind), stream())

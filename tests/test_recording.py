@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rtfocus.depth import open_depth
+from rtfocus.backend import CpuBackend
 from rtfocus.depth.base import DepthSource
 from rtfocus.depth.coding import decoder, encode
 from rtfocus.depth.save import open_depth_writer
@@ -52,7 +52,7 @@ def scene(seed: int = 0, height: int = 32, width: int = 48) -> np.ndarray:
 
 def open_at(path: Path, kind: str | None = None, info: StreamInfo | None = None) -> DepthSource:
     settings = Settings(depth=str(path), depth_kind=kind)
-    return open_depth(settings, info or stream(), device=resolve("cpu"))
+    return CpuBackend(resolve("cpu")).open_depth(settings, info or stream())
 
 
 def save_as(path: Path, values: np.ndarray) -> Path:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rtfocus.depth.base import DepthSource
-from rtfocus.depth.network import NetworkDepth
 from rtfocus.depth.recording import open_recording
 from rtfocus.depth.scene import SceneDepth
-from rtfocus.device import Device
 from rtfocus.errors import UsageError
 from rtfocus.frame import StreamInfo
 from rtfocus.models.registry import find_network
 from rtfocus.settings import Settings
 
 
-def open_depth(settings: Settings, info: StreamInfo, device: Device) -> DepthSource:
+def open_depth(
+    settings: Settings, info: StreamInfo, open_network: Callable[..., DepthSource]
+) -> DepthSource:
     """Choose where depth comes from: recorded files, a network, or the scene itself.
 
     Args:
         settings: what the user asked for; where that is nothing, the input's own depth is used if
             it brings any, else the built-in network.
         info: the input whose frames will be estimated.
-        device: where a network runs.
+        open_network: `NetworkDepth` for some device; takes path, picture, size, every and flip.
 
     Raises:
         UsageError: the settings contradict each other.
@@ -43,12 +44,10 @@ def open_depth(settings: Settings, info: StreamInfo, device: Device) -> DepthSou
         return open_recording(Path(depth), kind, info)
     if model is None and info.has_depth:
         return SceneDepth(info.source)
-    return NetworkDepth(
+    return open_network(
         find_network(model),
-        device=device,
         picture=(info.height, info.width),
         size=settings.depth_size,
-        threads=settings.cores(),
         every=settings.depth_every,
         flip=settings.flip,
     )

@@ -37,8 +37,8 @@ class ModelCard:
     metadata (`metadata_props`, each value in TOML notation, strings with or without quotes). The
     file beside the network wins: where it exists the metadata is not looked at.
 
-    The network's input is float32 (1, 3, h, w), RGB. A pixel value 0..255 is mapped linearly to
-    `input_range`, then `(x - mean) / std` is taken per channel.
+    The network's input is float32 or float16 (1, 3, h, w), RGB. A pixel value 0..255 is mapped
+    linearly to `input_range`, then `(x - mean) / std` is taken per channel.
 
     Attributes:
         name: what the network is called in messages.

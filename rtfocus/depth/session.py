@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,8 +14,20 @@ from rtfocus.errors import DeviceError, ModelError, UnavailableError
 _TRAINING_FORMATS = {".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".h5", ".tflite"}
 
 
-def open_session(path: Path, device: Device, threads: int) -> Any:
+def open_session(
+    path: Path,
+    device: Device,
+    *,
+    threads: int = 0,
+    options: Mapping[str, Mapping[str, str]] | None = None,
+) -> Any:
     """Load a network, as an `onnxruntime.InferenceSession` that really runs on `device`.
+
+    Args:
+        path: the .onnx file.
+        device: where it runs.
+        threads: that one run may use; 0 lets ONNX Runtime choose.
+        options: for ONNX Runtime's execution providers, by their names.
 
     Raises:
         ModelError: the file is absent, of another format, or not what ONNX Runtime reads.
@@ -22,20 +35,28 @@ def open_session(path: Path, device: Device, threads: int) -> Any:
         UnavailableError: ONNX Runtime is not installed.
     """
     _check_file(path)
-    ort = _import_runtime()
+    ort = import_runtime()
     wanted = device.providers[0]
     if wanted not in ort.get_available_providers():
         raise DeviceError(_elsewhere(device, ort.get_available_providers()))
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # what matters comes back as an exception
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    providers = [(name, dict((options or {}).get(name, {}))) for name in device.providers]
+    session_options = ort.SessionOptions()
+    session_options.log_severity_level = 4  # what matters comes back as an exception
+    session_options.intra_op_num_threads = threads
+    session_options.inter_op_num_threads = 1
+    session_options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     # Spinning threads would burn the cores that reading, rendering and writing share with the
     # network.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(str(path), options, providers=list(device.providers))
+        session = ort.InferenceSession(
+            str(path), session_options, providers=providers, enable_fallback=0
+        )
+    except RuntimeError as error:
+        raise DeviceError(
+            f"the depth network cannot run on {device}: {reason(error)}. See what `rtfocus doctor` "
+            "says, or use --device cpu."
+        ) from error
     except runtime_errors() as error:
         raise ModelError(
             f"{str(path)!r} cannot be loaded: {reason(error)}. Give an ONNX network that ONNX "
@@ -65,7 +86,7 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _import_runtime() -> ModuleType:
+def import_runtime() -> ModuleType:
     """ONNX Runtime, imported when first wanted: it comes with an extra, and takes its time."""
     try:
         import onnxruntime
@@ -92,6 +113,7 @@ def runtime_errors() -> tuple[type[Exception], ...]:
         state.NoSuchFile,
         state.NotImplemented,
         state.RuntimeException,
+        RuntimeError,  # of runs on bound memory
     )
 
 

@@ -55,9 +55,9 @@ def _named(tensors: Sequence[Tensor], key: str, name: str, path: Path) -> Tensor
 def _check_image(image: Tensor, card: ModelCard, path: Path) -> bool:
     """Whether the input's sides are fixed."""
     what = f"input {image.name!r} of {str(path)!r}"
-    if image.type != "tensor(float)":
+    if image.type not in ("tensor(float)", "tensor(float16)"):
         raise ModelError(
-            f"{what} is {image.type}; it must be tensor(float), 32 bits. "
+            f"{what} is {image.type}; it must be tensor(float) or tensor(float16). "
             "Export the network with float32 input and output."
         )
     shape = list(image.shape)

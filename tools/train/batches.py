@@ -14,7 +14,7 @@ from photographs import Photographs
 from rooms import Rooms
 from samples import Sample
 
-_SIZES = ((160, 256), (160, 256), (192, 320), (192, 320), (224, 288), (256, 192), (192, 352))
+_SIZES = ((128, 224), (128, 224), (160, 256), (160, 256), (192, 320), (192, 320), (224, 160))
 _SHARES = (0.7, 0.18, 0.12)  # photographs, composites, rooms
 
 

@@ -151,7 +151,7 @@ class SmallDPT(nn.Module):
     inverse depth, larger = nearer, up to scale and shift.
     """
 
-    def __init__(self, width: int = 64, head: int = 32, blocks: tuple[int, int] = (1, 4)) -> None:
+    def __init__(self, width: int = 56, head: int = 24, blocks: tuple[int, int] = (1, 3)) -> None:
         super().__init__()
         self.backbone = Backbone()
         *_, at16, at32 = channels = Backbone.channels

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from samples import Map, Picture, Sample, near_edges
 
-# A teacher knows what is flat, not where an edge is: only the former counts at full size.
+# A teacher knows what is flat, but its edges are soft: at first these do not count at full size.
 _FLAT_WEIGHT = 0.5
 _STEEP = 0.04  # of the label's range, within three pixels
 

@@ -37,7 +37,9 @@ from photographs import Photographs
 from rooms import Rooms
 from stereo import Pairs, StereoLoss
 
-_GRADIENT, _ABSOLUTE, _CONSISTENCY, _STEREO = 0.5, 0.3, 0.3, 1.0
+_ABSOLUTE, _CONSISTENCY, _STEREO = 0.3, 0.3, 1.0
+_GRADIENT = (0.5, 1.5)  # first shapes, then, while the learning rate comes down, edges
+_LABEL_EDGES = (0.0, 0.5)  # weight of a teacher's edges at full size, likewise: they are soft
 _BACKBONE_RATE = 0.4  # of the learning rate: those weights know something already
 _WARMUP = 100
 _REPORT, _SAVE, _VALIDATE = 50, 250, 500
@@ -80,6 +82,7 @@ class Trainer:
     def __init__(self, options: argparse.Namespace, device: torch.device) -> None:
         self.step = 0
         self._options, self._device = options, device
+        self._cooling = max(1, round(options.steps * options.cooldown))
         network = SmallDPT()
         network.backbone.load_imagenet()
         if options.start:
@@ -117,7 +120,7 @@ class Trainer:
 
     def _predict(self, pictures: Tensor) -> Tensor:
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._options.bfloat16):
             prediction: Tensor = self.network(pictures)
         return prediction.float()
 
@@ -127,10 +130,12 @@ class Trainer:
         residual = normalised(prediction) - normalised(target)
         spread = (target - target.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=(2, 3))
         off = (batch.confidence * (prediction - target).abs()).mean(dim=(2, 3)) / (spread + 0.02)
+        cooling = self.step >= self._options.steps - self._cooling
+        edges = torch.maximum(batch.edges, _LABEL_EDGES[cooling] * batch.confidence)
         firsts, seconds = prediction[: batch.pairs], prediction[-batch.pairs :]
         terms = {
             "ssi": scale_shift_invariant(residual, batch.confidence, penalty),
-            "gradient": _GRADIENT * gradient_matching(residual, batch.confidence, batch.edges),
+            "gradient": _GRADIENT[cooling] * gradient_matching(residual, batch.confidence, edges),
             "absolute": _ABSOLUTE * (off[:, 0] * batch.absolute).mean(),
             "consistency": _CONSISTENCY
             * consistency(firsts, seconds, batch.theta, batch.static[-batch.pairs :]),
@@ -146,8 +151,7 @@ class Trainer:
     def _rate(self) -> float:
         """Up in the first steps, level, and down in the last."""
         options = self._options
-        cooling = max(1, round(options.steps * options.cooldown))
-        left = (options.steps - self.step) / cooling
+        left = (options.steps - self.step) / self._cooling
         return float(options.rate * min(1.0, (self.step + 1) / _WARMUP, max(left, 0.01)))
 
     def _state(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
@@ -244,6 +248,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--stereo", type=Path, help="stereo pairs to train on too (stereo.py)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="for GPUs and CPUs that have it (others crawl)"
+    )
     return parser.parse_args()
 
 

@@ -1,0 +1,130 @@
+"""The stages on a GPU, and what carries pictures there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rtfocus.backend import Stages
+from rtfocus.cuda.disparity import DeviceDisparity
+from rtfocus.cuda.focus import CudaFocuser
+from rtfocus.cuda.gpu import Array, Gpu
+from rtfocus.cuda.metrics import CudaMetrics
+from rtfocus.cuda.network import CudaNetworkDepth
+from rtfocus.cuda.render import CudaRenderer
+from rtfocus.cuda.smooth import CudaSmoother
+from rtfocus.cuda.transfer import Downloader, InFlight, Uploader
+from rtfocus.cuda.upsample import CudaUpsampler
+from rtfocus.depth import open_depth
+from rtfocus.depth.base import DepthSource
+from rtfocus.device import Device
+from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
+from rtfocus.graded import GradedRenderer
+from rtfocus.lens import Lens
+from rtfocus.metrics import Metrics
+from rtfocus.render import TIERS
+from rtfocus.settings import Settings
+from rtfocus.views import draw_view
+
+
+class CudaBackend:
+    """See `rtfocus.backend.Backend`."""
+
+    def __init__(self, device: Device) -> None:
+        """Raises: DeviceError: the GPU cannot be used."""
+        self._device = device
+        self._gpu = Gpu(device.index)
+        self._uploader, self._downloader = Uploader(self._gpu), Downloader(self._gpu)
+        self._placed: tuple[Map, Array] | None = None
+
+    def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
+        """See `Backend`."""
+        return open_depth(settings, info, partial(CudaNetworkDepth, self._gpu, device=self._device))
+
+    def make_stages(
+        self, settings: Settings, *, scale: Scale, strength: float, ahead: int
+    ) -> Stages:
+        """See `Backend`."""
+        gpu = self._gpu
+        renderer: Any
+        if settings.method == "lens":
+            tier, aperture = TIERS[settings.quality], settings.aperture()
+            renderer = CudaRenderer(gpu, tier, aperture, highlights=settings.highlights)
+        else:
+            renderer = _OnHost(self, GradedRenderer(settings.method))
+        return Stages(
+            CudaSmoother(gpu, scale, strength=strength, ahead=ahead),
+            CudaUpsampler(gpu),
+            CudaFocuser(gpu, settings.target()),
+            renderer,
+        )
+
+    def make_metrics(self) -> Metrics:
+        """See `Backend`."""
+        return CudaMetrics(self._gpu)
+
+    def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """See `Backend`."""
+        return self._uploader.stream(frames)
+
+    def place(self, disparity: Map | Array) -> Array:
+        """See `Backend`."""
+        if not isinstance(disparity, np.ndarray):
+            return disparity
+        if self._placed is None or self._placed[0] is not disparity:
+            self._placed = disparity, self._gpu.upload(disparity)
+        return self._placed[1]
+
+    def fetch(self, disparity: DeviceDisparity) -> Disparity:
+        """See `Backend`."""
+        get, metric = self._gpu.download, disparity.metric
+        scale = None if metric is None else (float(get(metric)[0]), float(get(metric)[1]))
+        return Disparity(get(disparity.values), scale, bool(get(disparity.cut)[0]))
+
+    def draw(
+        self, settings: Settings, image: Array, result: Array, disparity: DeviceDisparity,
+        plane: Array,
+    ) -> Image:  # fmt: skip
+        """See `Backend`; drawn on the host."""
+        picture = self._gpu.download(image)
+        shown = picture if result is image else self.host(result)
+        focus = float(self._gpu.download(plane)[0])
+        return draw_view(
+            settings.view, picture, shown, self.fetch(disparity), focus, settings.lens()
+        )
+
+    def host(self, image: Array | Image) -> Image:
+        """A picture on the host, from wherever it is."""
+        return image if isinstance(image, np.ndarray) else self._gpu.download(image)
+
+    def send(self, frame: Frame) -> Frame:
+        """See `Backend`."""
+        if isinstance(frame.image, np.ndarray):
+            return frame
+        return frame.with_image(self._downloader.start(frame.image))
+
+    def receive(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """See `Backend`."""
+        for frame in frames:
+            image = frame.image
+            if isinstance(image, InFlight):
+                frame = frame.with_image(self._downloader.finish(image))
+            yield frame
+
+
+class _OnHost:
+    """A renderer of the CPU for pictures on the GPU."""
+
+    def __init__(self, backend: CudaBackend, renderer: GradedRenderer) -> None:
+        self._backend, self._renderer = backend, renderer
+
+    def render(self, image: Array, disparity: DeviceDisparity, plane: Array, lens: Lens) -> Image:
+        backend = self._backend
+        focus = float(backend.host(plane)[0])
+        return self._renderer.render(backend.host(image), backend.fetch(disparity), focus, lens)
+
+    def close(self) -> None:
+        self._renderer.close()

@@ -1,0 +1,143 @@
+"""From the network's grid to the picture's size, along the picture's edges, on the GPU."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtfocus.cuda.disparity import DeviceDisparity
+from rtfocus.cuda.gpu import Array, Gpu
+
+_TILE = 32
+_BLOCK = (32, 8)
+
+_SPAN = np.dtype(
+    [("first", "i4"), ("last", "i4"), ("head", "f4"), ("body", "f4"), ("tail", "f4")]
+)  # fmt: skip
+
+
+class CudaUpsampler:
+    """See `rtfocus.upsample.Upsampler`, whose results these are."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu = gpu
+        self._sizes: tuple[int, ...] = ()
+
+    def __call__(self, disparity: DeviceDisparity, image: Array) -> DeviceDisparity:
+        """The disparity at the image's size; untouched if it has that size already.
+
+        Args:
+            disparity: (gh, gw).
+            image: (h, w, 3) uint8.
+        """
+        grid, size = disparity.values.shape, image.shape[:2]
+        if grid == size:
+            return disparity
+        out = self._gpu.empty(size, np.float32)
+        reduces = math.prod(grid) > math.prod(size)
+        if self._sizes != (*grid, *size):
+            self._sizes = (*grid, *size)
+            self._work = _Work(self._gpu, *((grid, size) if reduces else (size, grid)))
+        if reduces:
+            self._reduce(disparity.values, out)
+        else:
+            self._enlarge(disparity.values, image, out)
+        return replace(disparity, values=out)
+
+    def close(self) -> None:
+        """Give the working memory back; safe to call twice."""
+        self._sizes = ()
+        self.__dict__.pop("_work", None)
+
+    def _reduce(self, values: Array, out: Array) -> None:
+        work, (height, width) = self._work, out.shape
+        self._gpu.launch(
+            "upsample", "reduce_map", (width, height), values, values.shape[1], work.down,
+            work.across, work.norm, height, width, out,
+        )  # fmt: skip
+
+    def _enlarge(self, values: Array, image: Array, out: Array) -> None:
+        work, launch = self._work, partial(self._gpu.launch, "upsample")
+        (rows, columns), (height, width) = values.shape, out.shape
+        launch(
+            "reduce_picture", (columns, rows), image, width, work.down, work.across, work.norm,
+            work.added, rows, columns, work.small,
+        )  # fmt: skip
+        launch("find_sides", (columns, rows), values, work.small, rows, columns, work.sides)
+        steps = np.array([rows, columns], np.float32) / np.array([height, width], np.float32)
+        launch(
+            "snap", (width, -(-height // _TILE) * _BLOCK[1]), values, work.sides, image, rows,
+            columns, float(steps[0]), float(steps[1]), height, width, out, block=_BLOCK,
+        )  # fmt: skip
+
+
+class _Work:
+    """Tables and working memory for pictures or maps of one size to be brought to another.
+
+    Attributes:
+        down, across: what every row and every column of the smaller one covers.
+        norm: what sums are multiplied with.
+        added: to levels before they are rounded.
+        small: the picture on the grid, the fourth channel unused.
+        sides: of the depth edge at every cell, see upsample.cu.
+    """
+
+    def __init__(self, gpu: Gpu, size: tuple[int, int], small: tuple[int, int]) -> None:
+        height, width = size
+        rows, columns = small
+        self.norm, self.added = 1.0, 0.0
+        if rows > height or columns > width:
+            spans = _between(height, rows), _between(width, columns)
+        elif height % rows or width % columns:
+            spans = _covered(height, rows), _covered(width, columns)
+        else:
+            # As OpenCV does it: exact sums, and halves are rounded up where four pixels are one.
+            spans = _whole(height, rows), _whole(width, columns)
+            self.norm = rows * columns / (height * width)
+            self.added = 0.125 if (height, width) == (2 * rows, 2 * columns) else 0.0
+        self.down, self.across = (gpu.upload(table.view(np.uint8)) for table in spans)
+        self.small = gpu.empty((rows, columns, 4), np.uint8)
+        self.sides = gpu.empty((rows, columns, 8), np.float32)
+
+
+def _whole(size: int, cells: int) -> NDArray[np.void]:
+    """Cells of a whole number of pixels, each of which counts as 1."""
+    spans = np.ones(cells, _SPAN)
+    spans["first"] = np.arange(cells) * (size // cells)
+    spans["last"] = spans["first"] + size // cells - 1
+    return spans
+
+
+def _covered(size: int, cells: int) -> NDArray[np.void]:
+    """Pixels that each cell covers, with their shares of it; less than 1/1000 pixel is left out."""
+    spans = np.empty(cells, _SPAN)
+    scale = size / cells
+    for i in range(cells):
+        start, end = i * scale, (i + 1) * scale
+        within = min(scale, size - start)
+        last = min(math.floor(end), size - 1)
+        first = min(math.ceil(start), last)
+        parts = [(j, 1.0) for j in range(first, last)]
+        if first - start > 1e-3:
+            parts.insert(0, (first - 1, first - start))
+        if end - last > 1e-3:
+            parts.append((last, min(end - last, 1.0, within)))
+        (first, head), (last, tail) = parts[0], parts[-1]
+        spans[i] = first, last, head / within, 1 / within, tail / within
+    return spans
+
+
+def _between(size: int, cells: int) -> NDArray[np.void]:
+    """The two pixels that each cell lies between: OpenCV's choice where one axis is enlarged."""
+    spans = np.zeros(cells, _SPAN)
+    at = np.arange(cells)
+    before = at * size // cells
+    part = np.maximum(at + 1 - (before + 1) * cells / size, 0) % 1
+    spans["first"], spans["last"] = before, np.minimum(before + 1, size - 1)
+    spans["tail"], spans["head"] = part, 1 - part
+    spans["head"][before == size - 1] = 1
+    return spans

@@ -1,0 +1,250 @@
+// CUDA C++ as ordinary C++, so that kernels are tested where there is no GPU.
+//
+// Every thread of a block is a fiber with a stack of its own; a barrier switches to another one until
+// all have come. Between barriers the threads run one after the other in an order that changes each
+// time, as that of the blocks does: what needs another order than that of its barriers differs.
+// Shared memory starts in every block with all bits set, which is NaN, or none. With -fsanitize=address and
+// -fsanitize-sections=shim_shared each array there, static or dynamic, has guarded ends.
+#pragma once
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __constant__ static
+#define __forceinline__ inline
+#define __restrict__
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+#define __shared__ static __attribute__((section("shim_shared")))
+#define SHIM 1
+
+using std::max;
+using std::min;
+
+struct dim3 { unsigned x = 1, y = 1, z = 1; };
+struct float2 { float x, y; };
+struct alignas(16) float4 { float x, y, z, w; };
+struct int2 { int x, y; };
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(4) uchar4 { unsigned char x, y, z, w; };
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline int2 make_int2(int x, int y) { return {x, y}; }
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+
+static thread_local dim3 blockIdx, blockDim, gridDim, threadIdx;
+static const int warpSize = 32;
+
+extern "C" {
+void __asan_poison_memory_region(const void*, size_t) __attribute__((weak));
+void __asan_unpoison_memory_region(const void*, size_t) __attribute__((weak));
+// The linker's names for the ends of all static shared memory.
+extern char __start_shim_shared[] __attribute__((visibility("hidden")));
+extern char __stop_shim_shared[] __attribute__((visibility("hidden")));
+}
+
+namespace shim {
+struct Fiber {
+    ucontext_t context;
+    std::vector<char> stack;
+    bool done = true;
+    unsigned block_arrivals, warp_arrivals;
+};
+static thread_local std::deque<Fiber> fibers;
+static thread_local ucontext_t home;
+static thread_local int current, threads;
+static thread_local unsigned steps;  // barriers reached and threads ended
+static thread_local void (*body)(void*);
+static thread_local void* argument;
+__shared__ char present __attribute__((used));  // the section is never empty
+alignas(16) static char dynamic_shared[232448];  // what a block of an H200 may have
+
+static unsigned any_of(unsigned count) {
+    static unsigned state = 2463534242u;
+    state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+    return state % count;
+}
+// Visits 0..count-1 from anywhere on, up or down.
+template <class F> void in_any_order(unsigned count, F visit) {
+    const unsigned first = any_of(count);
+    const bool down = any_of(2);
+    for (unsigned n = 0; n < count; ++n) visit((first + (down ? count - n : n)) % count);
+}
+
+static void yield() { swapcontext(&fibers[current].context, &home); }
+
+// Goes on when all threads of first..last that still run have come as often as this one.
+static void meet(unsigned Fiber::*arrivals, int first, int last) {
+    const unsigned mine = ++(fibers[current].*arrivals);
+    ++steps;
+    const auto is_late = [=](int i) { return !fibers[i].done && fibers[i].*arrivals < mine; };
+    for (int i = first; i < last;) {
+        if (is_late(i)) yield();
+        else ++i;
+    }
+}
+static void meet_warp() {
+    const int first = current / warpSize * warpSize;
+    meet(&Fiber::warp_arrivals, first, min(first + warpSize, threads));
+}
+
+// What a fiber does: one thread of every block.
+static void live() {
+    for (;;) {
+        body(argument);
+        fibers[current].done = true;
+        ++steps;
+        yield();
+    }
+}
+// False if threads wait for each other for ever.
+static bool run_block() {
+    threads = blockDim.x * blockDim.y * blockDim.z;
+    while ((int)fibers.size() < threads) {
+        Fiber& fiber = fibers.emplace_back();
+        fiber.stack.resize(65536);
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_size = fiber.stack.size();
+        makecontext(&fiber.context, live, 0);
+        fiber.context.uc_stack = {};  // else AddressSanitizer forgets the guards there at each switch
+    }
+    for (int i = 0; i < threads; ++i) {
+        fibers[i].done = false;
+        fibers[i].block_arrivals = fibers[i].warp_arrivals = 0;
+    }
+    for (bool more = true; more;) {
+        more = false;
+        const unsigned before = steps;
+        in_any_order(threads, [&](unsigned i) {
+            if (fibers[i].done) return;
+            current = i;
+            threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+            swapcontext(&home, &fibers[i].context);
+            more |= !fibers[i].done;
+        });
+        if (more && steps == before) {
+            fibers.clear();
+            return false;
+        }
+    }
+    return true;
+}
+// Not memset, for which the guards around the arrays would be an error.
+static void fill(char* from, size_t size, char value) {
+    asm volatile("rep stosb" : "+D"(from), "+c"(size) : "a"(value) : "memory");
+}
+
+// Sizes are of the grid, of a block, and of dynamic shared memory in bytes. Returns what is wrong, if anything.
+template <class... P, size_t... I>
+const char* launch(void (*kernel)(P...), unsigned bound, const unsigned* d, void** a, std::index_sequence<I...>) {
+    gridDim = {d[0], d[1], d[2]}, blockDim = {d[3], d[4], d[5]};
+    if (blockDim.x * blockDim.y * blockDim.z > bound) return "the block has more threads than __launch_bounds__";
+    auto call = [&] { kernel(*(std::remove_reference_t<P>*)a[I]...); };
+    body = [](void* it) { (*(decltype(call)*)it)(); };
+    argument = &call;
+    if (__asan_poison_memory_region) {
+        __asan_unpoison_memory_region(dynamic_shared, d[6]);
+        __asan_poison_memory_region(dynamic_shared + d[6], sizeof dynamic_shared - d[6]);
+    }
+    bool ended = true;
+    in_any_order(gridDim.x * gridDim.y * gridDim.z, [&](unsigned i) {
+        if (!ended) return;
+        blockIdx = {i % gridDim.x, i / gridDim.x % gridDim.y, i / (gridDim.x * gridDim.y)};
+        const char rest = any_of(2) ? 0xff : 0;
+        fill(dynamic_shared, d[6], rest);
+        fill(__start_shim_shared, __stop_shim_shared - __start_shim_shared, rest);
+        ended = run_block();
+    });
+    return ended ? nullptr : "threads wait for each other at a barrier for ever";
+}
+template <class... P> const char* launch(void (*kernel)(P...), unsigned bound, const unsigned* d, void** a) {
+    return launch(kernel, bound, d, a, std::index_sequence_for<P...>{});
+}
+template <class T> constexpr char kind() {
+    if (std::is_pointer_v<T>) return 'p';
+    if (std::is_floating_point_v<T>) return sizeof(T) == 4 ? 'f' : 'd';
+    return std::is_integral_v<T> && sizeof(T) == 4 ? 'i' : std::is_integral_v<T> && sizeof(T) == 8 ? 'l' : '?';
+}
+template <class... P> const char* signature(void (*)(P...)) {
+    static const char kinds[] = {kind<P>()..., 0};
+    return kinds;
+}
+// What `lane` of the warp has; of a thread that is not there, garbage.
+template <class T> T exchange(T value, int lane) {
+    static thread_local char slots[1024][8];
+    static_assert(sizeof value <= 8);
+    const int from = current / warpSize * warpSize + lane % warpSize;
+    memcpy(slots[current], &value, sizeof value);
+    meet_warp();
+    T got;
+    memset(&got, 0xff, sizeof got);
+    if (from < threads && !fibers[from].done) memcpy(&got, slots[from], sizeof got);
+    meet_warp();
+    return got;
+}
+}  // namespace shim
+
+#define DYNAMIC_SHARED(type, name) type* name = (type*)shim::dynamic_shared
+
+static void __syncthreads() { shim::meet(&shim::Fiber::block_arrivals, 0, shim::threads); }
+static int __syncthreads_or(int mine) {
+    static thread_local int any;
+    __syncthreads();
+    if (shim::current == 0) any = 0;
+    __syncthreads();
+    any |= mine;
+    __syncthreads();
+    return any != 0;
+}
+static void __syncwarp(unsigned = ~0u) { shim::meet_warp(); }
+static int shim_lane() { return shim::current % warpSize; }
+template <class T> T __shfl_sync(unsigned, T v, int lane) { return shim::exchange(v, lane); }
+template <class T> T __shfl_xor_sync(unsigned, T v, int mask) { return shim::exchange(v, shim_lane() ^ mask); }
+template <class T> T __shfl_down_sync(unsigned, T v, int by) {
+    return shim::exchange(v, shim_lane() + by < warpSize ? shim_lane() + by : shim_lane());
+}
+template <class T> T __shfl_up_sync(unsigned, T v, int by) {
+    return shim::exchange(v, shim_lane() >= by ? shim_lane() - by : shim_lane());
+}
+
+static unsigned __ballot_sync(unsigned, int mine) {
+    unsigned bits = mine ? 1u << shim_lane() : 0;
+    for (int by = 16; by > 0; by /= 2) bits |= shim::exchange(bits, shim_lane() ^ by);
+    return bits;
+}
+
+template <class T, class U> T atomicAdd(T* at, U by) { T old = *at; *at = old + (T)by; return old; }
+template <class T, class U> T atomicOr(T* at, U by) { T old = *at; *at = old | (T)by; return old; }
+template <class T, class U> T atomicMin(T* at, U by) { T old = *at; *at = min(old, (T)by); return old; }
+template <class T, class U> T atomicMax(T* at, U by) { T old = *at; *at = max(old, (T)by); return old; }
+template <class T> T atomicCAS(T* at, T was, T now) { T old = *at; if (old == was) *at = now; return old; }
+template <class T> T atomicExch(T* at, T now) { T old = *at; *at = now; return old; }
+
+static void __threadfence() {}
+template <class T> T __ldg(const T* at) { return *at; }
+static int __clz(int v) { return v ? __builtin_clz(v) : 32; }
+static int __popcll(unsigned long long v) { return __builtin_popcountll(v); }
+static int __ffsll(long long v) { return __builtin_ffsll(v); }
+static int __clzll(long long v) { return v ? __builtin_clzll(v) : 64; }
+static int __float_as_int(float v) { int i; memcpy(&i, &v, 4); return i; }
+static float __int_as_float(int v) { float f; memcpy(&f, &v, 4); return f; }
+static unsigned __float_as_uint(float v) { unsigned i; memcpy(&i, &v, 4); return i; }
+static float __uint_as_float(unsigned v) { float f; memcpy(&f, &v, 4); return f; }
+static float __fmul_rn(float a, float b) { return a * b; }
+static float __fdividef(float a, float b) { return a / b; }
+static float __saturatef(float v) { return v > 0 ? (v < 1 ? v : 1) : 0; }
+static int __float2int_rn(float v) { return (int)nearbyintf(v); }
+static float rsqrtf(float v) { return 1 / sqrtf(v); }
+
+#define SHIM_EXPORT(name, bound) \
+    extern "C" const char* shim_##name(const unsigned* d, void** a) { return shim::launch(name, bound, d, a); } \
+    extern "C" const char* shim_signature_##name() { return shim::signature(name); }
