@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _FIRST_S = 0.25
-_LONGEST_S = 1.0
+_LONGEST_S = 0.5
 """So that what comes back is seen again within two seconds, the time to open it included."""
 
 

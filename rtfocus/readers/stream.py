@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import av
 import av.container
 
@@ -24,11 +22,12 @@ _OPEN_S, _READ_S = 10.0, 5.0
 _HOLD_S = 1.0
 """Seconds without a picture after which the last one is marked as lost."""
 
-_ANALYSIS = {"analyzeduration": "1000000", "probesize": "1000000"}
-"""Bounds of what is looked at before the first picture, in microseconds and bytes.
+_ANALYSIS = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": "0"}
+"""Bounds of what is looked at before the first picture: microseconds, bytes, pictures.
 
-Less would find no picture size between key frames that lie a second apart. What was looked at is
-not thrown away (fflags=nobuffer): it holds the first key frame, and decoding catches up at once.
+Counting pictures to find the rate would take two thirds of a second, and headers mostly say it.
+What was looked at is not thrown away (fflags=nobuffer): it holds the first key frame, without which
+the picture would only come with the next, and decoding catches up with it at once.
 """
 
 _OPTIONS = {
@@ -54,16 +53,24 @@ def open_stream(url: str, on_loss: OnLoss = "wait") -> Reader:
         UsageError: no URL of `INPUT_SCHEMES`.
         InputError: nobody there, or nothing that can be decoded, within about 10 s.
     """
-    check_address(url, INPUT_SCHEMES)
-    if _is_recording(url):
+    scheme = check_address(url, INPUT_SCHEMES)
+    first = open_address(url) if scheme.startswith("http") else None
+    if first is not None and first.duration:
+        first.close()
         return VideoReader(url)
-    clock = LiveClock()
-    connect = functools.partial(_connect, url, clock)
+    connect = _Connections(url, first)
     return Capture(shown(url), lambda: ReopeningReader(shown(url), connect, on_loss), hold=_HOLD_S)
 
 
-def _connect(url: str, clock: LiveClock) -> LiveFeed:
-    return LiveFeed(shown(url), "stream", open_address(url), clock)
+class _Connections:
+    """Connects again and again, the first time with what is open already, if anything is."""
+
+    def __init__(self, url: str, first: av.container.InputContainer | None) -> None:
+        self._url, self._first, self._clock = url, first, LiveClock()
+
+    def __call__(self) -> LiveFeed:
+        container, self._first = self._first or open_address(self._url), None
+        return LiveFeed(shown(self._url), "stream", container, self._clock)
 
 
 def open_address(url: str) -> av.container.InputContainer:
@@ -81,11 +88,3 @@ def open_address(url: str) -> av.container.InputContainer:
             f"{shown(url)!r} cannot be opened ({error.strerror}). Check that the sender is running "
             "and the address is right."
         ) from error
-
-
-def _is_recording(url: str) -> bool:
-    """Whether a web server offers a clip of known length."""
-    if not url.lower().startswith("http"):
-        return False
-    with open_address(url) as container:
-        return container.duration is not None and container.duration > 0
