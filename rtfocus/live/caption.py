@@ -16,7 +16,7 @@ def draw_lines(image: Image, lines: Sequence[str]) -> Image:
     """A copy with lines of text at the top left, white on a dark outline.
 
     Args:
-        image: (h, w, 3) uint8, of either order of colours.
+        image: (h, w, 3) uint8.
         lines: ASCII, which is all that OpenCV's fonts have.
     """
     out = image.copy()

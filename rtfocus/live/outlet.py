@@ -6,24 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 from rtfocus.errors import RtfocusError
 from rtfocus.frame import Frame
-from rtfocus.live.newest import Closed, Newest
+from rtfocus.live.newest import Newest
 from rtfocus.writers.base import Writer
 
 _log = logging.getLogger("rtfocus")
-
-_TEND_S = 0.02
-
-
-@runtime_checkable
-class Tended(Protocol):
-    """A writer that has something to do between frames, too, such as to answer the mouse."""
-
-    def tend(self) -> None:
-        """Do it; called fifty times a second while no frame comes."""
 
 
 class Outlet:
@@ -110,24 +100,12 @@ class Outlet:
         self._opened.set_result(writer)
         try:
             with writer:
-                self._feed(writer)
+                for frame in self._slot:
+                    writer.write(frame)
+                    self._written += 1
         except BaseException as error:
             if error is not self._reason:
                 self._fail(error)
-
-    def _feed(self, writer: Writer) -> None:
-        tended = writer if isinstance(writer, Tended) else None
-        while True:
-            try:
-                frame = self._slot.get(None if tended is None else _TEND_S)
-            except TimeoutError:
-                if tended is not None:
-                    tended.tend()
-                continue
-            except Closed:
-                return
-            writer.write(frame)
-            self._written += 1
 
     def _fail(self, error: BaseException) -> None:
         self._slot.close()

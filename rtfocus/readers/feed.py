@@ -163,7 +163,8 @@ class LiveFeed(Reader):
     def _describe(self, kind: Literal["camera", "stream"]) -> StreamInfo:
         stream = self._stream
         lowest, highest = _SENSIBLE_RATES
-        stated = (stream.average_rate, stream.guessed_rate)
+        coded = stream.codec_context.framerate  # by the encoder; a guess may count fields
+        stated = (stream.average_rate, coded, stream.guessed_rate)
         rate = next((r for r in stated if r and lowest <= r <= highest), _DEFAULT_RATE)
         (width, height), aspect = self._size, stream.sample_aspect_ratio or Fraction(1)
         if self._orientation.transpose:

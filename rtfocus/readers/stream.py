@@ -22,10 +22,10 @@ _OPEN_S, _READ_S = 10.0, 5.0
 _HOLD_S = 1.0
 """Seconds without a picture after which the last one is marked as lost."""
 
-_ANALYSIS = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": "0"}
+_ANALYSIS = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": "2"}
 """Bounds of what is looked at before the first picture: microseconds, bytes, pictures.
 
-Counting pictures to find the rate would take two thirds of a second, and headers mostly say it.
+Counting more pictures for the rate would take two thirds of a second.
 What was looked at is not thrown away (fflags=nobuffer): it holds the first key frame, without which
 the picture would only come with the next, and decoding catches up with it at once.
 """

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import cv2
 
@@ -15,7 +20,14 @@ from rtfocus.frame import Frame
 from rtfocus.live.caption import draw_lines
 from rtfocus.writers.live import LiveWriter
 
-_DEFAULT_TITLE = "rtfocus"
+_PROGRAM = Path(__file__).with_name("viewer.py")
+
+_START_S, _END_S = 20.0, 3.0
+
+_REMEDY = (
+    "Check that the display can be reached and that opencv-python (not opencv-python-headless) is "
+    "installed; or leave out -o window and use --serve to watch in a browser."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,94 +74,120 @@ WindowEvent = Click | Wheel | Key | WindowClosed
 
 
 class WindowWriter(LiveWriter):
-    """Shows frames in a window, and reports mouse and keys as events.
-
-    Everything, opening included, must happen in one thread, and `tend` be called between frames
-    when they are rare; an `Outlet` sees to both.
-    """
+    """Shows frames in a window, which is a process of its own, see `rtfocus.writers.viewer`."""
 
     def __init__(
         self,
         on_event: Callable[[WindowEvent], None] = lambda _: None,
         *,
-        overlay: Callable[[], Sequence[str]] | None = None,
-        title: str = _DEFAULT_TITLE,
+        overlay: Callable[[], Sequence[str]] = tuple,
+        title: str = "rtfocus",
     ) -> None:
         """Open the window.
 
         Args:
-            on_event: told of mouse and keys, in the thread that writes; it must not wait.
-            overlay: gives lines of ASCII text that are drawn on the picture while there are any.
+            on_event: told of mouse and keys, in a thread of the window's own.
+            overlay: gives lines of ASCII text that are drawn on the picture; none: no overlay.
             title: of the window.
 
         Raises:
             UnavailableError: no display, or OpenCV has no windows.
         """
         check_display()
-        self._on_event, self._overlay, self._title = on_event, overlay, title
-        self._size: tuple[int, int] | None = None  # of the picture shown
-        self._open = True
-        try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            cv2.setMouseCallback(title, self._on_mouse)
-        except cv2.error as error:
-            raise UnavailableError(
-                f"a window cannot be opened ({error.err or error}). Install opencv-python (not "
-                "opencv-python-headless), or leave out -o window."
-            ) from error
+        self._on_event, self._overlay = on_event, overlay
+        self._shown = True  # until the user closes it
+        self._ready = threading.Event()
+        self._process = subprocess.Popen(
+            # -P: or Python would look for modules beside the program, where names are rtfocus's.
+            [sys.executable, "-P", str(_PROGRAM), title],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=False,
+        )
+        self._complaints: list[str] = []
+        self._threads = [
+            threading.Thread(target=target, name="rtfocus-window", daemon=True)
+            for target in (self._listen, self._collect)
+        ]
+        for thread in self._threads:
+            thread.start()
+        if not self._ready.wait(_START_S) or not self._shown:
+            self.close()
+            raise UnavailableError(f"a window cannot be opened ({self._reason()}). {_REMEDY}")
 
     def write(self, frame: Frame) -> None:
-        """Show one frame; nothing happens once the user has closed the window."""
-        if not self._open:
-            return
-        height, width, _ = frame.image.shape
-        try:
-            if self._size is None:
-                cv2.resizeWindow(self._title, width, height)
-            self._size = width, height
-            picture: Any = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-            lines = self._overlay() if self._overlay is not None else ()
-            cv2.imshow(self._title, draw_lines(picture, lines) if lines else picture)
-        except cv2.error as error:
-            raise OutputError(f"the window failed: {error.err or error}") from error
-        self.tend()
+        """Show one frame; nothing happens once the user has closed the window.
 
-    def tend(self) -> None:
-        """Let mouse and keys do their work."""
-        if not self._open:
+        Raises:
+            OutputError: the window is gone for another reason.
+        """
+        if not self._shown or self._process.stdin is None:
             return
-        code = cv2.waitKeyEx(1)
-        if code >= 0:
-            name = key_name(code)
-            if name is not None:
-                self._on_event(Key(name))
-        if self._size is not None and not _is_visible(self._title):
-            self.close()
-            self._on_event(WindowClosed())
+        lines = self._overlay()
+        picture = draw_lines(frame.image, lines) if lines else frame.image
+        height, width, _ = picture.shape
+        try:
+            self._process.stdin.write(struct.pack("<II", width, height))
+            self._process.stdin.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR).data)
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            self._process.wait(_END_S)
+            self._threads[0].join(_END_S)  # which learns whether the user closed it
+            if self._shown:
+                raise OutputError(f"the window has ended ({self._reason()})") from error
 
     def close(self) -> None:
         """Close the window; safe to call twice."""
-        if self._open:
-            self._open = False
-            try:
-                cv2.destroyWindow(self._title)
-                cv2.waitKey(1)
-            except cv2.error:  # the user was faster
-                return
+        process = self._process
+        with suppress(OSError):  # what was not sent any more
+            if process.stdin is not None:
+                process.stdin.close()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
-    def _on_mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
-        if self._size is None:
-            return
-        if event == cv2.EVENT_LBUTTONDOWN:
-            width, height = self._size
-            if 0 <= x < width and 0 <= y < height:
-                self._on_event(Click((x + 0.5) / width, (y + 0.5) / height))
-        elif event == cv2.EVENT_MOUSEWHEEL:
-            self._on_event(Wheel(1 if flags > 0 else -1))
+    def _listen(self) -> None:
+        """Pass events on until the window ends."""
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                event = json.loads(line)
+                if "ready" in event:
+                    self._ready.set()
+                elif "click" in event:
+                    self._on_event(Click(*event["click"]))
+                elif "wheel" in event:
+                    self._on_event(Wheel(event["wheel"]))
+                elif "key" in event:
+                    self._on_event(Key(event["key"]))
+                elif "closed" in event:
+                    self._shown = False
+                    self._on_event(WindowClosed())
+        if not self._ready.is_set():
+            self._shown = False
+            self._ready.set()
+
+    def _collect(self) -> None:
+        """Keep what the window complains of."""
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self._complaints.append(line.decode(errors="replace").strip())
+                del self._complaints[:-20]
+
+    def _reason(self) -> str:
+        said = [line for line in self._complaints if line and "font" not in line.lower()]
+        return said[0] if said else f"exit code {self._process.poll()}"
 
 
 def check_display(system: str = sys.platform, environment: Mapping[str, str] = os.environ) -> None:
-    """Raise `UnavailableError` where no window can open; OpenCV would end the whole process."""
+    """Raise `UnavailableError` where no window can open for want of a display."""
     if system in ("win32", "darwin"):
         return
     if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
@@ -157,23 +195,3 @@ def check_display(system: str = sys.platform, environment: Mapping[str, str] = o
             "-o window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Leave it "
             "out and use --serve to watch in a browser."
         )
-
-
-def key_name(code: int) -> str | None:
-    """The name of what `cv2.waitKeyEx` gave; None for a key that has none here."""
-    low = code & 0xFF
-    if code & 0xFF00 == 0xFF00:  # X11's keysyms of keys that write nothing
-        return {0x51: "ArrowLeft", 0x52: "ArrowUp", 0x53: "ArrowRight", 0x54: "ArrowDown"}.get(low)
-    if low in _NAMED:
-        return _NAMED[low]
-    return chr(low) if 33 <= low < 127 else None
-
-
-_NAMED = {8: "Backspace", 9: "Tab", 10: "Enter", 13: "Enter", 27: "Escape", 32: "Space"}
-
-
-def _is_visible(title: str) -> bool:
-    try:
-        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
-    except cv2.error:
-        return False
