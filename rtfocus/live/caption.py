@@ -9,24 +9,27 @@ import cv2
 from rtfocus.frame import Image
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WHITE = (255, 255, 255)
 _LOST = "no signal"
 
 
 def draw_lines(image: Image, lines: Sequence[str]) -> Image:
-    """A copy with lines of text at the top left, white on a dark outline.
+    """A copy with lines of text at the top left, white on the picture darkened.
 
     Args:
         image: (h, w, 3) uint8.
-        lines: ASCII, which is all that OpenCV's fonts have.
+        lines: ASCII, which is all that older OpenCV's fonts have.
     """
     out = image.copy()
-    scale = max(0.4, image.shape[0] / 900)
-    step = round(30 * scale)
+    if not lines:
+        return out
+    scale = max(0.5, image.shape[0] / 900)
+    step = round(32 * scale)
+    width = max(cv2.getTextSize(line, _FONT, scale, 1)[0][0] for line in lines)
+    out[: step * len(lines) + step // 3, : width + step] //= 3
     for i, line in enumerate(lines):
-        place = (step // 2, step * (i + 1))
-        for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-            thickness = max(1, round(width * scale))
-            cv2.putText(out, line, place, _FONT, scale, colour, thickness, cv2.LINE_AA)
+        place = (step // 2, step * (i + 1) - step // 6)
+        cv2.putText(out, line, place, _FONT, scale, _WHITE, 1, cv2.LINE_AA)
     return out
 
 

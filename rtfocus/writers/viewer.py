@@ -11,6 +11,7 @@ closes at the end. Standard output: events as JSON lines: {"ready": true}, {"cli
 """
 
 import json
+import os
 import signal
 import struct
 import sys
@@ -49,7 +50,7 @@ class Viewer:
             name = key_name(code) if code >= 0 else None
             if name is not None:
                 tell(key=name)
-            if self._size and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            if self._size and not is_visible(self._title):
                 tell(closed=True)
                 return
 
@@ -80,6 +81,14 @@ class Viewer:
             tell(wheel=1 if flags > 0 else -1)
 
 
+def is_visible(title: str) -> bool:
+    """Whether the user has not closed the window."""
+    try:
+        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:  # with its last window, OpenCV's Qt is gone
+        return False
+
+
 def key_name(code: int) -> str | None:
     """The name of what `cv2.waitKeyEx` gave; None for a key that has none here."""
     low = code & 0xFF
@@ -97,3 +106,4 @@ if __name__ == "__main__":
     # Ctrl-C goes to all processes of a terminal; this one ends with its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Viewer(sys.argv[1]).run()
+    os._exit(0)  # the thread that reads may be in the middle of it, which Python would not stand
