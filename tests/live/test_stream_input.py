@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
+import io
 import threading
 import time
 from itertools import islice
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from live.peers import PATIENCE_S, SCENE, Server, encode_mpegts, free_port, running
+from live.rtsp_server import RtspServer
 from rtfocus.errors import InputCutShort, InputError, UsageError
 from rtfocus.frame import Frame
 from rtfocus.readers import Reader, open_reader, stream
@@ -145,6 +148,30 @@ def test_stop_instead_of_waiting() -> None:
         with pytest.raises(InputCutShort, match="on-loss stop") as raised:
             list(frames)
     assert raised.value.exit_code == 3
+
+
+def h264_units() -> tuple[list[list[bytes]], str]:
+    """Access units of some H.264, and its parameter sets as SDP has them."""
+    units = []
+    with av.open(io.BytesIO(encode_mpegts())) as container:
+        for packet in container.demux(video=0):
+            nals = [n.rstrip(b"\0") for n in bytes(packet).split(b"\0\0\1")]
+            units.append([n for n in nals if n and n[0] & 31 in (1, 5, 7, 8)])
+    units = [unit for unit in units if unit]
+    sets = [n for n in units[0] if n[0] & 31 in (7, 8)]
+    return units, ",".join(base64.b64encode(n).decode() for n in sets)
+
+
+def test_rtsp() -> None:
+    units, sprop = h264_units()
+    with RtspServer(units, sprop) as server, open_reader(server.url) as reader:
+        assert (reader.info.width, reader.info.height) == (96, 64)
+        frames = list(islice(reader, 10))
+    assert "TCP" in server.transports[0]
+    fresh = [f for f in frames if not f.lost]
+    assert len(fresh) > 5
+    assert np.mean(np.diff([f.time for f in fresh])) < 0.2
+    assert fresh[-1].image.std() > 30
 
 
 def test_a_clip_on_a_web_server_is_read_whole(tmp_path: Path) -> None:

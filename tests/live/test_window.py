@@ -39,7 +39,8 @@ def display() -> Iterator[str]:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not on this machine")
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-nolisten", "tcp"]
+    # -noreset: or the server would start over whenever its last client leaves.
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x480x24", "-noreset"]
     server = subprocess.Popen(
         command, pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -120,11 +121,17 @@ def test_the_picture_and_the_overlay_are_seen(hands: Hands, tmp_path: Path) -> N
         image = cv2.imread(str(path))[..., ::-1].astype(int)
         return float((abs(image - of).max(-1) < 8).mean())
 
-    with WindowWriter(overlay=lambda: lines, title="two") as writer:
-        hands.find("two")
-        wait_until(lambda: share((30, 60, 200)) > 0.99, "the picture")
-        lines.append("30 fps")
-        wait_until(lambda: share((10, 20, 66)) > 0.01, "the dark behind the overlay")
+    # Where there is no window manager, on a busy machine, Qt never paints some of its windows.
+    for _ in range(10):
+        lines.clear()
+        with WindowWriter(overlay=lambda: lines, title="two") as writer:
+            hands.find("two")
+            if max(share((30, 60, 200)) for _ in range(3)) < 0.99:
+                continue
+            lines.append("30 fps")
+            wait_until(lambda: share((10, 20, 66)) > 0.01, "the dark behind the overlay")
+            return
+    pytest.fail("no window of ten was painted")
 
 
 def test_the_user_closes_the_window(hands: Hands) -> None:
