@@ -9,18 +9,21 @@ from rtfocus.errors import InputError, UsageError
 from rtfocus.readers.base import Reader
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
-from rtfocus.readers.video import VideoReader
+from rtfocus.readers.video import Decoding, VideoReader
 
-__all__ = ["Reader", "open_reader"]
+__all__ = ["Decoding", "Reader", "open_reader"]
 
 
-def open_reader(source: str, rate: Fraction | None = None) -> Reader:
+def open_reader(
+    source: str, rate: Fraction | None = None, decoding: Decoding | None = None
+) -> Reader:
     """Open whatever the user named.
 
     Args:
         source: a video file, an image file, a directory of images, or
             `pattern[:WxH@RATE,DURATIONs]`. What a file is, is told by its content, not its name.
         rate: frames per second, for a directory of images only; 25 if None.
+        decoding: a device that decodes video.
 
     Raises:
         UsageError: a pattern that is not of that form, or a rate for something else.
@@ -41,7 +44,7 @@ def open_reader(source: str, rate: Fraction | None = None) -> Reader:
     path = Path(source)
     if path.is_dir():
         return SequenceReader(source, rate)
-    return ImageReader(source) if is_image(_head(path)) else VideoReader(source)
+    return ImageReader(source) if is_image(_head(path)) else VideoReader(source, decoding)
 
 
 def _head(path: Path) -> bytes:

@@ -8,11 +8,12 @@ from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import StreamInfo
 from rtfocus.writers import images, video
 from rtfocus.writers.atomic import path_errors
-from rtfocus.writers.base import Writer
+from rtfocus.writers.base import Form, Writer
+from rtfocus.writers.codec import Encoding
 from rtfocus.writers.images import ImageWriter, SequenceWriter
 from rtfocus.writers.video import VideoWriter
 
-__all__ = ["Writer", "check_output", "open_writer"]
+__all__ = ["Encoding", "Form", "Writer", "check_output", "open_writer"]
 
 
 def check_output(output: str, source: str, *, overwrite: bool) -> None:
@@ -64,6 +65,7 @@ def open_writer(
     preset: str | None = None,
     overwrite: bool = False,
     threads: int = 0,
+    encoding: Encoding | None = None,
 ) -> Writer:
     """Open whatever the user named.
 
@@ -76,6 +78,7 @@ def open_writer(
         preset: of the encoder.
         overwrite: replace what is there.
         threads: of the encoder; 0: its own choice.
+        encoding: a device that the pictures are on.
 
     Raises:
         UsageError: no known format or encoder, options that do not fit, or it is there already.
@@ -100,6 +103,7 @@ def open_writer(
         preset=preset,
         overwrite=overwrite,
         threads=threads,
+        encoding=encoding,
     )
 
 

@@ -91,7 +91,8 @@ def test_pictures_survive_the_way_there_and_back(gpu: Gpu) -> None:
 
 def test_work_on_a_frame_waits_for_its_picture(gpu: Gpu) -> None:
     frames = [Frame(np.full((4, 4, 3), i, np.uint8), i, i, Fraction(1)) for i in (5, 6)]
-    for frame, uploaded in zip(frames, Uploader(gpu).stream(frames), strict=True):
+    up = Uploader(gpu).stream(frames)
+    for frame, uploaded in zip(frames, up, strict=True):
         np.testing.assert_array_equal(gpu.download(uploaded.image), frame.image)
 
 
