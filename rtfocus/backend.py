@@ -66,6 +66,14 @@ class Backend(Protocol):
     def make_metrics(self) -> Metrics:
         """A clock for stages that run one after the other."""
 
+    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
+        """The least ms per frame that stages could take here, where that can be told.
+
+        Args:
+            picture: height and width.
+            grid: height and width of depth maps.
+        """
+
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames, with their pictures on the device."""
 
@@ -131,6 +139,10 @@ class CpuBackend:
     def make_metrics(self) -> Metrics:
         """See `Backend`; CPU time is that of the whole process, threads of the stages included."""
         return Metrics(cpu_clock=time.process_time)
+
+    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:  # noqa: ARG002
+        """See `Backend`; caches make it no matter of bytes."""
+        return {}
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""

@@ -468,6 +468,11 @@ def _properties(index: int) -> dict[str, Any]:
     }
 
 
+def _copy(target: int, source: int, size: int, kind: int, stream: int) -> None:
+    assert kind == 3, "only from device to device"
+    Stream.at(stream).give(lambda: ctypes.memmove(target, source, size))
+
+
 def modules() -> dict[str, ModuleType]:
     """What to put into sys.modules."""
     cupy, cuda, cupyx = ModuleType("cupy"), ModuleType("cupy.cuda"), ModuleType("cupyx")
@@ -483,6 +488,7 @@ def modules() -> dict[str, ModuleType]:
         (lambda: machine.driver, "driverGetVersion"),
         (lambda: machine.runtime, "runtimeGetVersion"),
         (lambda: (machine.free, machine.total), "memGetInfo"),
+        (_copy, "memcpyAsync"),
         (CUDARuntimeError, "CUDARuntimeError"),
     ):
         setattr(runtime, name, function)
