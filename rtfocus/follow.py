@@ -33,7 +33,7 @@ _LOST_DEPTH, _FOUND_DEPTH = 0.5, 0.65
 _WHOLE = 0.85
 """The same share, below which the thing is not seen whole, so that its size cannot be told."""
 
-_NOISE, _TIMES, _DIFFERENT = 12.0, 4.0, 45.0
+_NOISE, _TIMES, _DIFFERENT = 25.0, 4.0, 50.0
 """Difference of appearance, in levels, that is always allowed; times the usual one that is; and
 that never is."""
 

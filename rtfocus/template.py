@@ -21,8 +21,11 @@ _LARGEST, _SMALLEST = 0.4, 0.06
 _MARGIN = 1.25
 """The box over the thing: what does not belong to it shows where it ends."""
 
-_SAME_DEPTH = 0.05
-"""Difference in normalised disparity, as a standard deviation, within a thing and over a frame."""
+_SAME_DEPTH, _LARGEST_RELIEF = 0.06, 0.12
+"""Difference in normalised disparity that always is within a thing, and that can be."""
+
+_DEPTH_NOISE = 0.06
+"""Standard deviation of normalised disparity beyond that."""
 
 _COLOUR = np.array([[0.30, 0.59, 0.11], [0.75, -0.75, 0.0], [-0.375, -0.375, 0.75]], np.float32)
 """From RGB to brightness, red - green and blue - yellow: opponent colours, which change less than
@@ -105,7 +108,7 @@ class Template:
     def __init__(self, view: View, point: FocusPoint) -> None:
         """Learn the thing at a point: what hangs together around it in disparity."""
         self.expected = disparity_at(point, view.disparity)
-        self.place, self.size = _outline(view, point, self.expected)
+        self.place, self.size, self._relief = _outline(view, point, self.expected)
         self._colours, disparity = view.sample(self.place, self.size)
         self._mask = self._likely(disparity)
 
@@ -150,7 +153,8 @@ class Template:
 
     def _likely(self, disparity: Map) -> Map:
         """How well disparity agrees with what is expected, 0..1."""
-        away = (disparity - np.float32(self.expected)) / np.float32(_SAME_DEPTH)
+        away = np.abs(disparity - np.float32(self.expected)) - np.float32(self._relief)
+        away = np.maximum(away, 0) / np.float32(_DEPTH_NOISE)
         return np.exp(-0.5 * away * away)
 
     def _scores(self, colours: NDArray[np.float32], likely: Map, reach: int, spread: float) -> Map:
@@ -182,21 +186,29 @@ def _squares(colours: NDArray[np.float32]) -> Map:
     return np.einsum("hwc,hwc->hw", colours, colours)
 
 
-def _outline(view: View, point: FocusPoint, expected: float) -> tuple[Place, tuple[int, int]]:
-    """The box around the thing at a point, and its size in pixels of a template."""
+def _outline(
+    view: View, point: FocusPoint, expected: float
+) -> tuple[Place, tuple[int, int], float]:
+    """The box around the thing at a point, its size in pixels of a template, and its relief.
+
+    The relief is how much its disparity differs from that at the point.
+    """
     unit = _LARGEST / (2 * _SIDE)
     middle = Place(point.x * view.aspect, point.y, unit)
     disparity = _warp(view.disparity, middle, (2 * _SIDE + 1, 2 * _SIDE + 1), 1, view.aspect)
-    near = (np.abs(disparity - expected) <= 2 * _SAME_DEPTH).astype(np.uint8)
+    away = np.abs(disparity - expected)
+    near = (away <= _LARGEST_RELIEF).astype(np.uint8)
     near[_SIDE, _SIDE] = 1
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(near, connectivity=4)
-    left, top, wide, high, _ = (int(v) for v in boxes[labels[_SIDE, _SIDE]])
+    own = labels[_SIDE, _SIDE]
+    left, top, wide, high, _ = (int(v) for v in boxes[own])
     x = middle.x + (left + wide / 2 - _SIDE - 0.5) * unit
     y = middle.y + (top + high / 2 - _SIDE - 0.5) * unit
     width, height = (max(_MARGIN * side * unit, _SMALLEST) for side in (wide, high))
     scale = max(width, height) / _SIDE
     size = max(8, round(width / scale)), max(8, round(height / scale))
-    return Place(x, y, scale), size
+    relief = float(np.clip(np.percentile(away[labels == own], 90), _SAME_DEPTH, _LARGEST_RELIEF))
+    return Place(x, y, scale), size, relief
 
 
 def _warp(
