@@ -27,15 +27,14 @@ _LARGEST_SCALE = 3.0
 _LEARNT_IN, _NEARED_IN, _SPEED_IN = 0.8, 0.1, 0.2
 """Seconds over which appearance, disparity and speed are averaged."""
 
-_LOST_DEPTH, _FOUND_DEPTH = 0.5, 0.65
+_LOST_DEPTH, _FOUND_DEPTH = 0.4, 0.6
 """Share of the thing at its depth, below which it is lost, and above which found again."""
 
 _WHOLE = 0.85
 """The same share, below which the thing is not seen whole, so that its size cannot be told."""
 
-_NOISE, _TIMES, _DIFFERENT = 25.0, 4.0, 50.0
-"""Difference of appearance, in levels, that is always allowed; times the usual one that is; and
-that never is."""
+_UNLIKE, _ALIKE = 0.45, 0.55
+"""Likeness of its colours, likewise."""
 
 _COASTING = 0.5
 """Seconds that a lost thing is expected to go on as it went."""
@@ -94,7 +93,7 @@ class Follower:
             return self._track
         elapsed, self._time = max(time - self._time, 0.0), time
         if cut:
-            self._at_cut(view, time)
+            self._at_cut(view)
         if self._track.lost:
             self._seek(view, time)
         else:
@@ -106,7 +105,7 @@ class Follower:
         self._time = time
         self._place, self._first_unit = template.place, template.place.unit
         self._speed = (0.0, 0.0)  # picture heights per second
-        self._usual = 0.0  # difference of appearance, levels^2
+        self._approach = 0.0  # disparity per second
         self._grow = True  # whether the next other scale to try is larger
         self._lost_since = -math.inf
         self._glimpse: Place | None = None  # where the lost thing seemed to be in the last frame
@@ -120,14 +119,24 @@ class Follower:
     def _keep_up(self, view: View, elapsed: float) -> None:
         template = self._template
         assert template is not None
-        middle = self._ahead(elapsed)
-        match = self._fit_scale(view, template.search(view, middle, _REACH, _SPREAD))
-        if self._is_it(match, _LOST_DEPTH):
-            self._speed = _averaged(self._speed, self._place, match.place, elapsed)
-            self._accept(view, match, elapsed)
-        else:
+        place, near = self._place, template.expected
+        template.expected += self._approach * elapsed
+        match = self._fit_scale(view, template.search(view, self._ahead(elapsed), _REACH, _SPREAD))
+        if match.at_depth < _LOST_DEPTH or match.alike < _UNLIKE:
+            template.expected = near
             self._lost_since, self._glimpse = self._time, None
             self._track = replace(self._track, lost=True, confidence=match.at_depth)
+            return
+        self._accept(view, match, elapsed)
+        if elapsed > 0:
+            share = _share(elapsed, _SPEED_IN) / elapsed
+            self._approach += share * (template.expected - near - self._approach * elapsed)
+            if match.at_depth >= _WHOLE:  # what is half hidden seems to dodge
+                across, down = self._speed
+                self._speed = (
+                    across + share * (match.place.x - place.x - across * elapsed),
+                    down + share * (match.place.y - place.y - down * elapsed),
+                )
 
     def _seek(self, view: View, time: float) -> None:
         template = self._template
@@ -137,19 +146,19 @@ class Follower:
         match = template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
         before, self._glimpse = self._glimpse, None
         self._track = replace(self._track, confidence=match.at_depth)
-        if not self._is_it(match, _FOUND_DEPTH):
+        if match.at_depth < _FOUND_DEPTH or match.alike < _ALIKE:
             return
         if before is None or _apart(before, match.place) > _REACH / 2:
             self._glimpse = match.place
             return
-        self._speed = (0.0, 0.0)
+        self._speed, self._approach = (0.0, 0.0), 0.0
         self._accept(view, match, 0.0)
 
-    def _at_cut(self, view: View, time: float) -> None:
+    def _at_cut(self, view: View) -> None:
         """Lose the thing, and put the plane on what is at its point now."""
-        del time
         point = FocusPoint(self._track.x, self._track.y)
-        self._speed, self._lost_since, self._glimpse = (0.0, 0.0), -math.inf, None
+        self._speed, self._approach = (0.0, 0.0), 0.0
+        self._lost_since, self._glimpse = -math.inf, None
         self._track = replace(
             self._track, lost=True, confidence=0.0, disparity=disparity_at(point, view.disparity)
         )
@@ -172,15 +181,10 @@ class Follower:
         other = self._template.search(view, replace(match.place, unit=unit), 2, _SPREAD)
         return other if other.score > match.score + 0.02 else match
 
-    def _is_it(self, match: Match, at_depth: float) -> bool:
-        allowed = min(_NOISE**2 + _TIMES * self._usual, _DIFFERENT**2)
-        return match.at_depth >= at_depth and match.difference <= allowed
-
     def _accept(self, view: View, match: Match, elapsed: float) -> None:
         template = self._template
         assert template is not None
         self._place = match.place
-        self._usual += _share(elapsed, _LEARNT_IN) * (match.difference - self._usual)
         if match.at_depth >= _FOUND_DEPTH:  # what is half hidden teaches nothing
             template.learn(view, match.place, _share(elapsed, _LEARNT_IN))
         template.expected += _share(elapsed, _NEARED_IN) * (match.disparity - template.expected)
@@ -219,18 +223,6 @@ def reduce(image: Image) -> Image:
 def _share(elapsed: float, span: float) -> float:
     """Share of the new in a running mean over a span of time."""
     return 1 - math.exp(-elapsed / span)
-
-
-def _averaged(
-    speed: tuple[float, float], before: Place, now: Place, elapsed: float
-) -> tuple[float, float]:
-    if elapsed <= 0:
-        return speed
-    share = _share(elapsed, _SPEED_IN)
-    return (
-        speed[0] + share * ((now.x - before.x) / elapsed - speed[0]),
-        speed[1] + share * ((now.y - before.y) / elapsed - speed[1]),
-    )
 
 
 def _apart(first: Place, second: Place) -> float:

@@ -34,9 +34,20 @@ brightness with the light, so they weigh as much although they span less."""
 _LEVELS = 20.0
 """Difference in levels that costs as much as `_DEPTH_WEIGHT` / 8 of the depth."""
 
+_TOLERANCE = 30.0
+"""Levels, as a standard deviation, by which a thing's colours may differ from what they were."""
+
 _DEPTH_WEIGHT = 4.0
 _OUTSIDE_WEIGHT = 0.5
 """Of depth like the thing's around it, against the lack of it within."""
+
+_HIDDEN_WEIGHT = 0.7
+"""Of what is nearer than the thing and may hide it, against what is at its depth. If it counted for
+nothing, whatever passes would push the thing aside."""
+
+
+_NOWHERE = 1e9
+"""Disparity beyond the edge of the picture: like nothing within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +72,14 @@ class Match:
     Attributes:
         place: with a fraction of a pixel.
         score: the more, the better; differences are log-likelihoods.
-        difference: mean squared difference of colour where it is that near, levels^2.
+        alike: how well the colours agree where it is that near, 0..1.
         at_depth: share of the thing that is as near as expected, 0..1.
         disparity: median of that share.
     """
 
     place: Place
     score: float
-    difference: float
+    alike: float
     at_depth: float
     disparity: float
 
@@ -90,8 +101,7 @@ class View:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Opponent colours (h, w, 3) and disparity (h, w) on a grid around a place.
 
-        Beyond the edge the colours are those of the edge, and the disparity is infinitely far from
-        everything.
+        Beyond the edge the colours are those of the edge, and the disparity is `_NOWHERE`.
         """
         # Averages, where the grid is coarser than the picture.
         fine = max(1, math.ceil(place.unit * self.image.shape[0] - 0.5))
@@ -125,11 +135,13 @@ class Template:
         width, height = self.size
         colours, disparity = view.sample(around, (width + 2 * reach, height + 2 * reach))
         likely = self._likely(disparity)
-        scores = self._scores(colours, likely, reach, spread)
+        hidden = np.float32(_HIDDEN_WEIGHT) * (disparity > self.expected) * (disparity < _NOWHERE)
+        scores = self._scores(colours, likely, np.maximum(likely, hidden), reach, spread)
         _, score, _, (x, y) = cv2.minMaxLoc(scores)
         box = np.s_[y : y + height, x : x + width]
         seen = self._mask * likely[box]
-        difference = ((colours[box] - self._colours) ** 2).sum(axis=2)
+        # Of each pixel for itself: a hand before a face does not make it another face.
+        alike = np.exp(_squares(colours[box] - self._colours) / np.float32(-2 * _TOLERANCE**2))
         own = disparity[box][seen > 0.15]
         place = Place(
             around.x + (x - reach + _peak(scores[y], x)) * around.unit,
@@ -139,7 +151,7 @@ class Template:
         return Match(
             place=place,
             score=float(score),
-            difference=float((seen * difference).sum() / max(float(seen.sum()), 1e-6)),
+            alike=float((seen * alike).sum() / max(float(seen.sum()), 1e-6)),
             at_depth=float(seen.sum() / self._mask.sum()),
             disparity=float(np.median(own)) if own.size else self.expected,
         )
@@ -157,7 +169,9 @@ class Template:
         away = np.maximum(away, 0) / np.float32(_DEPTH_NOISE)
         return np.exp(-0.5 * away * away)
 
-    def _scores(self, colours: NDArray[np.float32], likely: Map, reach: int, spread: float) -> Map:
+    def _scores(
+        self, colours: NDArray[np.float32], likely: Map, possible: Map, reach: int, spread: float
+    ) -> Map:
         """Log-likelihood of every place, (2 reach + 1, 2 reach + 1).
 
         The squared difference of colour counts where the picture is at the thing's depth (L), so
@@ -165,17 +179,17 @@ class Template:
 
             sum(M L (T - I)^2) = sum(M T^2 L) - 2 sum(M T L I) + sum(M L I^2)
 
-        is a correlation of five channels, and so are the shares of the thing and of what surrounds
-        it that are at its depth.
+        is a correlation of five channels. So are the share of the thing that is at its depth or
+        hidden, and the share of what surrounds it that is at its depth.
         """
         mask = self._mask
         cost = mask / np.float32(2 * _LEVELS**2 * mask.sum())
         around = (1 - mask) / mask.size
-        depth = _DEPTH_WEIGHT * (mask / mask.sum() - _OUTSIDE_WEIGHT * around)
-        depth -= cost * _squares(self._colours)
-        kernel = np.dstack([2 * cost[..., None] * self._colours, -cost, depth])
+        against = cost * _squares(self._colours) + _DEPTH_WEIGHT * _OUTSIDE_WEIGHT * around
+        inside = _DEPTH_WEIGHT * mask / mask.sum()
+        kernel = np.dstack([2 * cost[..., None] * self._colours, -cost, -against, inside])
         seen = colours * likely[..., None]
-        picture = np.dstack([seen, likely * _squares(colours), likely])
+        picture = np.dstack([seen, likely * _squares(colours), likely, possible])
         scores = cv2.matchTemplate(picture, kernel.astype(np.float32), cv2.TM_CCORR)
         steps = np.arange(-reach, reach + 1, dtype=np.float32) / np.float32(spread)
         scores -= 0.5 * (steps**2 + steps[:, None] ** 2)
@@ -227,7 +241,7 @@ def _warp(
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     return cv2.warpAffine(
         picture, matrix, (columns, rows), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border,
-        borderValue=1e9,
+        borderValue=_NOWHERE,
     )  # fmt: skip
 
 
