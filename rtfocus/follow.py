@@ -27,7 +27,10 @@ _LARGEST_SCALE = 3.0
 _LEARNT_IN, _NEARED_IN, _SPEED_IN = 0.8, 0.1, 0.2
 """Seconds over which appearance, disparity and speed are averaged."""
 
-_LOST_DEPTH, _FOUND_DEPTH = 0.4, 0.6
+_FASTEST_APPROACH = 0.5
+"""Change of normalised disparity per second that is believed: all the way in two seconds."""
+
+_LOST_DEPTH, _FOUND_DEPTH = 0.4, 0.5
 """Share of the thing at its depth, below which it is lost, and above which found again."""
 
 _WHOLE = 0.85
@@ -76,7 +79,7 @@ class Follower:
 
     def __init__(self, point: FocusPoint) -> None:
         self._point = point
-        self._template: Template | None = None
+        self._pursuit: _Pursuit | None = None
 
     def update(self, thumbnail: Image, disparity: Map, time: float, *, cut: bool = False) -> Track:
         """Where the thing is now.
@@ -88,64 +91,76 @@ class Follower:
             cut: this frame begins another scene.
         """
         view = View(thumbnail, disparity)
-        if self._template is None:
-            self._begin(view, time)
-            return self._track
-        elapsed, self._time = max(time - self._time, 0.0), time
-        if cut:
-            self._at_cut(view)
-        if self._track.lost:
-            self._seek(view, time)
+        if self._pursuit is None:
+            self._pursuit = _Pursuit(view, self._point, time)
         else:
-            self._keep_up(view, elapsed)
-        return self._track
+            self._pursuit.update(view, time, cut=cut)
+        return self._pursuit.track
 
-    def _begin(self, view: View, time: float) -> None:
-        template = self._template = Template(view, self._point)
+
+class _Pursuit:
+    """A thing on its way, from the first frame on."""
+
+    def __init__(self, view: View, point: FocusPoint, time: float) -> None:
+        self._template = Template(view, point)
+        self._place = self._template.place
+        self._first_unit = self._place.unit
+        # The point that was clicked need not be the middle of the box.
+        self._offset = (
+            (point.x * view.aspect - self._place.x) / self._place.unit,
+            (point.y - self._place.y) / self._place.unit,
+        )
         self._time = time
-        self._place, self._first_unit = template.place, template.place.unit
         self._speed = (0.0, 0.0)  # picture heights per second
         self._approach = 0.0  # disparity per second
         self._grow = True  # whether the next other scale to try is larger
         self._lost_since = -math.inf
         self._glimpse: Place | None = None  # where the lost thing seemed to be in the last frame
-        # The point that was clicked need not be the middle of the box.
-        self._offset = (
-            (self._point.x * view.aspect - self._place.x) / self._place.unit,
-            (self._point.y - self._place.y) / self._place.unit,
-        )
-        self._track = self._report(view, template.expected, 1.0)
+        self.track = self._report(view, self._template.expected, 1.0)
+
+    def update(self, view: View, time: float, *, cut: bool) -> None:
+        """Take one more frame into account."""
+        elapsed, self._time = max(time - self._time, 0.0), time
+        if cut:
+            self._at_cut(view)
+        if self.track.lost:
+            self._seek(view, time)
+        else:
+            self._keep_up(view, elapsed)
 
     def _keep_up(self, view: View, elapsed: float) -> None:
         template = self._template
-        assert template is not None
         place, near = self._place, template.expected
         template.expected += self._approach * elapsed
         match = self._fit_scale(view, template.search(view, self._ahead(elapsed), _REACH, _SPREAD))
         if match.at_depth < _LOST_DEPTH or match.alike < _UNLIKE:
             template.expected = near
             self._lost_since, self._glimpse = self._time, None
-            self._track = replace(self._track, lost=True, confidence=match.at_depth)
+            self.track = replace(self.track, lost=True, confidence=match.at_depth)
             return
         self._accept(view, match, elapsed)
         if elapsed > 0:
-            share = _share(elapsed, _SPEED_IN) / elapsed
-            self._approach += share * (template.expected - near - self._approach * elapsed)
-            if match.at_depth >= _WHOLE:  # what is half hidden seems to dodge
-                across, down = self._speed
-                self._speed = (
-                    across + share * (match.place.x - place.x - across * elapsed),
-                    down + share * (match.place.y - place.y - down * elapsed),
-                )
+            self._learn_motion(place, near, match, elapsed)
+
+    def _learn_motion(self, place: Place, near: float, match: Match, elapsed: float) -> None:
+        """Update the speeds from where the thing was before and how near."""
+        share = _share(elapsed, _SPEED_IN)
+        now = (self._template.expected - near) / elapsed
+        approach = self._approach + share * (now - self._approach)
+        self._approach = min(max(approach, -_FASTEST_APPROACH), _FASTEST_APPROACH)
+        if match.at_depth >= _WHOLE:  # what is half hidden seems to dodge
+            across, down = self._speed
+            self._speed = (
+                across + share * ((match.place.x - place.x) / elapsed - across),
+                down + share * ((match.place.y - place.y) / elapsed - down),
+            )
 
     def _seek(self, view: View, time: float) -> None:
-        template = self._template
-        assert template is not None
-        since = time - self._lost_since
+        since = max(time - self._lost_since, 0.0)
         reach = round(min(_REACH * (1 + 2 * since), _FARTHEST))
-        match = template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
+        match = self._template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
         before, self._glimpse = self._glimpse, None
-        self._track = replace(self._track, confidence=match.at_depth)
+        self.track = replace(self.track, confidence=match.at_depth)
         if match.at_depth < _FOUND_DEPTH or match.alike < _ALIKE:
             return
         if before is None or _apart(before, match.place) > _REACH / 2:
@@ -156,11 +171,11 @@ class Follower:
 
     def _at_cut(self, view: View) -> None:
         """Lose the thing, and put the plane on what is at its point now."""
-        point = FocusPoint(self._track.x, self._track.y)
+        point = FocusPoint(self.track.x, self.track.y)
         self._speed, self._approach = (0.0, 0.0), 0.0
         self._lost_since, self._glimpse = -math.inf, None
-        self._track = replace(
-            self._track, lost=True, confidence=0.0, disparity=disparity_at(point, view.disparity)
+        self.track = replace(
+            self.track, lost=True, confidence=0.0, disparity=disparity_at(point, view.disparity)
         )
 
     def _ahead(self, elapsed: float) -> Place:
@@ -170,7 +185,6 @@ class Follower:
 
     def _fit_scale(self, view: View, match: Match) -> Match:
         """The match, or a better one a little larger or smaller, tried in turns."""
-        assert self._template is not None
         if match.at_depth < _WHOLE:
             return match
         step = _SCALE_STEP if self._grow else 1 / _SCALE_STEP
@@ -183,16 +197,14 @@ class Follower:
 
     def _accept(self, view: View, match: Match, elapsed: float) -> None:
         template = self._template
-        assert template is not None
         self._place = match.place
         if match.at_depth >= _FOUND_DEPTH:  # what is half hidden teaches nothing
             template.learn(view, match.place, _share(elapsed, _LEARNT_IN))
         template.expected += _share(elapsed, _NEARED_IN) * (match.disparity - template.expected)
-        self._track = self._report(view, match.disparity, match.at_depth)
+        self.track = self._report(view, match.disparity, match.at_depth)
 
     def _report(self, view: View, disparity: float, confidence: float) -> Track:
         template, place = self._template, self._place
-        assert template is not None
         half = template.size[0] / 2 * place.unit, template.size[1] / 2 * place.unit
         x = (place.x + self._offset[0] * place.unit) / view.aspect
         y = place.y + self._offset[1] * place.unit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from rtfocus.focus import FocusPoint, disparity_at
 from rtfocus.frame import Image, Map
+
+Colours = NDArray[np.float32]
+"""(h, w, 3) float32, opponent colours in levels."""
 
 _SIDE = 24
 """Longer side of a template, in its own pixels; a pixel covers more of a larger thing."""
@@ -94,11 +98,10 @@ class View:
     @property
     def aspect(self) -> float:
         """Width over height."""
-        return self.image.shape[1] / self.image.shape[0]
+        height, width = self.image.shape[:2]
+        return float(width / height)
 
-    def sample(
-        self, place: Place, size: tuple[int, int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def sample(self, place: Place, size: tuple[int, int]) -> tuple[Colours, Map]:
         """Opponent colours (h, w, 3) and disparity (h, w) on a grid around a place.
 
         Beyond the edge the colours are those of the edge, and the disparity is `_NOWHERE`.
@@ -107,8 +110,8 @@ class View:
         fine = max(1, math.ceil(place.unit * self.image.shape[0] - 0.5))
         rgb = _warp(self.image, place, size, fine, self.aspect)
         if fine > 1:
-            rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-        colours = cv2.transform(rgb.astype(np.float32), _COLOUR)
+            rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+        colours = np.asarray(cv2.transform(rgb.astype(np.float32), _COLOUR), np.float32)
         return colours, _warp(self.disparity, place, size, 1, self.aspect)
 
 
@@ -142,7 +145,6 @@ class Template:
         seen = self._mask * likely[box]
         # Of each pixel for itself: a hand before a face does not make it another face.
         alike = np.exp(_squares(colours[box] - self._colours) / np.float32(-2 * _TOLERANCE**2))
-        own = disparity[box][seen > 0.15]
         place = Place(
             around.x + (x - reach + _peak(scores[y], x)) * around.unit,
             around.y + (y - reach + _peak(scores[:, x], y)) * around.unit,
@@ -153,7 +155,7 @@ class Template:
             score=float(score),
             alike=float((seen * alike).sum() / max(float(seen.sum()), 1e-6)),
             at_depth=float(seen.sum() / self._mask.sum()),
-            disparity=float(np.median(own)) if own.size else self.expected,
+            disparity=self._disparity_of(disparity[box][seen > 0.15]),
         )
 
     def learn(self, view: View, place: Place, share: float) -> None:
@@ -163,14 +165,25 @@ class Template:
         self._colours += share * (colours - self._colours)
         self._mask += share * (self._likely(disparity) - self._mask)
 
+    def _disparity_of(self, seen: Map) -> float:
+        """Disparity of the thing from what is seen at its depth.
+
+        That is the median of what is close to the expected one, where it is a good part: what lies
+        a little behind the thing may be as much, but does not count.
+        """
+        close = seen[np.abs(seen - self.expected) <= _SAME_DEPTH]
+        if len(close) >= 0.3 * len(seen):
+            seen = close
+        return float(np.median(seen)) if seen.size else self.expected
+
     def _likely(self, disparity: Map) -> Map:
         """How well disparity agrees with what is expected, 0..1."""
         away = np.abs(disparity - np.float32(self.expected)) - np.float32(self._relief)
         away = np.maximum(away, 0) / np.float32(_DEPTH_NOISE)
-        return np.exp(-0.5 * away * away)
+        return np.asarray(np.exp(-0.5 * away * away), np.float32)
 
     def _scores(
-        self, colours: NDArray[np.float32], likely: Map, possible: Map, reach: int, spread: float
+        self, colours: Colours, likely: Map, possible: Map, reach: int, spread: float
     ) -> Map:
         """Log-likelihood of every place, (2 reach + 1, 2 reach + 1).
 
@@ -179,8 +192,8 @@ class Template:
 
             sum(M L (T - I)^2) = sum(M T^2 L) - 2 sum(M T L I) + sum(M L I^2)
 
-        is a correlation of five channels. So are the share of the thing that is at its depth or
-        hidden, and the share of what surrounds it that is at its depth.
+        is a correlation of five channels. Depth adds to that of L (what surrounds the thing should
+        not be at its depth), and a sixth: the share of the thing that is, or may be hidden.
         """
         mask = self._mask
         cost = mask / np.float32(2 * _LEVELS**2 * mask.sum())
@@ -190,14 +203,16 @@ class Template:
         kernel = np.dstack([2 * cost[..., None] * self._colours, -cost, -against, inside])
         seen = colours * likely[..., None]
         picture = np.dstack([seen, likely * _squares(colours), likely, possible])
-        scores = cv2.matchTemplate(picture, kernel.astype(np.float32), cv2.TM_CCORR)
+        scores: Map = np.asarray(
+            cv2.matchTemplate(picture, kernel.astype(np.float32), cv2.TM_CCORR), np.float32
+        )
         steps = np.arange(-reach, reach + 1, dtype=np.float32) / np.float32(spread)
-        scores -= 0.5 * (steps**2 + steps[:, None] ** 2)
+        scores -= np.float32(0.5) * (steps**2 + steps[:, None] ** 2)
         return scores
 
 
-def _squares(colours: NDArray[np.float32]) -> Map:
-    return np.einsum("hwc,hwc->hw", colours, colours)
+def _squares(colours: Colours) -> Map:
+    return np.asarray(np.einsum("hwc,hwc->hw", colours, colours))
 
 
 def _outline(
@@ -226,8 +241,8 @@ def _outline(
 
 
 def _warp(
-    picture: NDArray[np.uint8] | Map, place: Place, size: tuple[int, int], fine: int, aspect: float
-) -> NDArray[np.float32]:
+    picture: NDArray[Any], place: Place, size: tuple[int, int], fine: int, aspect: float
+) -> NDArray[Any]:
     """Sample a picture of any size on a grid around a place, `fine` times as fine."""
     height, width = picture.shape[:2]
     down, across = place.unit / fine * height, place.unit / fine * width / aspect
@@ -239,9 +254,9 @@ def _warp(
         flags, border = cv2.INTER_NEAREST, cv2.BORDER_CONSTANT
     else:
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
-    return cv2.warpAffine(
-        picture, matrix, (columns, rows), flags=flags | cv2.WARP_INVERSE_MAP, borderMode=border,
-        borderValue=_NOWHERE,
+    return np.asarray(
+        cv2.warpAffine(picture, matrix, (columns, rows), flags=flags | cv2.WARP_INVERSE_MAP,
+                       borderMode=border, borderValue=_NOWHERE)
     )  # fmt: skip
 
 
