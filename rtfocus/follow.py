@@ -198,7 +198,7 @@ class _Pursuit:
     def _accept(self, view: View, match: Match, elapsed: float) -> None:
         template = self._template
         self._place = match.place
-        if match.at_depth >= _FOUND_DEPTH:  # what is half hidden teaches nothing
+        if match.at_depth >= _FOUND_DEPTH:
             template.learn(view, match.place, _share(elapsed, _LEARNT_IN))
         template.expected += _share(elapsed, _NEARED_IN) * (match.disparity - template.expected)
         self.track = self._report(view, match.disparity, match.at_depth)

@@ -162,8 +162,11 @@ class Template:
         """Take over a share of how the thing looks now."""
         # Sampled at the very place: a fraction of a pixel beside it, the template would wander.
         colours, disparity = view.sample(place, self.size)
-        self._colours += share * (colours - self._colours)
-        self._mask += share * (self._likely(disparity) - self._mask)
+        likely = self._likely(disparity)
+        # What is nearer, or beyond the edge, hides the thing and teaches nothing about it.
+        seen = np.float32(share) * np.where(disparity > self.expected, likely, np.float32(1))
+        self._colours += seen[..., None] * (colours - self._colours)
+        self._mask += seen * (likely - self._mask)
 
     def _disparity_of(self, seen: Map) -> float:
         """Disparity of the thing from what is seen at its depth.
