@@ -41,12 +41,16 @@ def texture(seed: int, height: int, width: int, tint: tuple[int, int, int]) -> I
 
 
 WALL = texture(0, HEIGHT, WIDTH, (120, 120, 120))
-SKINS = [texture(1, 200, 200, (190, 120, 90)), texture(2, 200, 200, (70, 110, 160))]
+SKINS = [
+    texture(1, 200, 200, (190, 120, 90)),
+    texture(2, 200, 200, (70, 110, 160)),
+    np.full((200, 200, 3), 120, np.uint8),
+]
 
 
 @dataclass
 class Disc:
-    """A disc with one of two textures; position and radius in pixels."""
+    """A disc with one of the textures; position and radius in pixels."""
 
     x: float
     y: float
@@ -184,6 +188,35 @@ def test_another_thing_at_its_place_is_not_taken_for_it() -> None:
         track = follower.update(*draw(Disc(128, 72, 20, 0.6, 1)), i / 30)
     assert track.lost
     assert track.disparity == pytest.approx(0.6)
+
+
+def test_one_glimpse_is_not_enough_to_find_it_again() -> None:
+    follower = Follower(at(128, 72))
+    there, gone = draw(Disc(128, 72, 20, 0.6)), draw()
+    seen = [True] * 5 + [False] * 10 + [True] + [False] * 5 + [True] * 2
+    lost = [follower.update(*(there if s else gone), i / 30).lost for i, s in enumerate(seen)]
+    assert lost == [False] * 5 + [True] * 17 + [False]
+
+
+@pytest.mark.parametrize("skin", [0, 2])
+def test_what_passes_in_front_does_not_push_it_aside(skin: int) -> None:
+    """Half of the thing is covered, and uncovered again; also of one without any texture."""
+    follower = Follower(at(128, 72))
+    for i in range(80):
+        x = 20 + 1.5 * (i if i < 40 else 80 - i)
+        thing, passing = Disc(128, 72, 36, 0.5, skin), Disc(x + 10, 72, 40, 0.9, 1)
+        track = follower.update(*draw(thing, passing), i / 30)
+        assert not track.lost
+        assert away(track, 128, 72) < 5
+
+
+def test_a_thing_without_texture_is_followed_by_its_outline() -> None:
+    follower = Follower(at(60, 70))
+    plain = np.full_like(WALL, 120)
+    for i in range(60):
+        track = follower.update(*draw(Disc(60 + 2 * i, 70, 18, 0.6, 2), wall=plain), i / 30)
+        assert not track.lost
+        assert away(track, 60 + 2 * i, 70) < 2
 
 
 def test_one_that_leaves_the_picture_is_lost_until_it_comes_back() -> None:
@@ -361,4 +394,4 @@ def test_a_person_who_walks_away_is_followed(
         assert left < tracks[index].x < right
         assert 0.2 < tracks[index].y < 0.55
         assert 0.4 < tracks[index].disparity < 1.2  # the wall is below 0.3
-    assert all(tracks[i].lost for i in range(last - 3, last + 1))  # out of the picture
+    assert all(tracks[i].lost for i in range(last - 2, last + 1))  # out of the picture
