@@ -14,8 +14,15 @@ from rtfocus.template import Match, Place, Template, View
 _THUMBNAIL = 256
 """Longer side of the picture that is searched."""
 
-_REACH, _FARTHEST = 12, 36
-"""Half the width of the search, in 24ths of the thing; at most, after a while without it."""
+_REACH, _PER_SECOND, _FARTHEST = 5, 100, 36
+"""Half the width of the search, in 24ths of the thing, from one moment to the next; its growth in a
+second; and the most, after a while without the thing."""
+
+_WIDEST_STEP = 12
+"""The same, at most, from one frame to the next."""
+
+_SOMETIMES = 1 / 15
+"""Seconds between what need not be done in every frame: another scale, a search for the lost."""
 
 _SPREAD = 8.0
 """Standard deviation of how far the thing strays from where its motion leads, likewise."""
@@ -113,6 +120,7 @@ class _Pursuit:
         self._time = time
         self._speed = (0.0, 0.0)  # picture heights per second
         self._approach = 0.0  # disparity per second
+        self._done_at = time  # what is done sometimes
         self._grow = True  # whether the next other scale to try is larger
         self._lost_since = -math.inf
         self._glimpse: Place | None = None  # where the lost thing seemed to be in the last frame
@@ -132,7 +140,10 @@ class _Pursuit:
         template = self._template
         place, near = self._place, template.expected
         template.expected += self._approach * elapsed
-        match = self._fit_scale(view, template.search(view, self._ahead(elapsed), _REACH, _SPREAD))
+        reach = round(min(_REACH + _PER_SECOND * elapsed, _WIDEST_STEP))
+        match = template.search(view, self._ahead(elapsed), reach, _SPREAD)
+        if self._is_due():
+            match = self._fit_scale(view, match)
         if match.at_depth < _LOST_DEPTH or match.alike < _UNLIKE:
             template.expected = near
             self._lost_since, self._glimpse = self._time, None
@@ -156,14 +167,16 @@ class _Pursuit:
             )
 
     def _seek(self, view: View, time: float) -> None:
+        if not self._is_due():
+            return
         since = max(time - self._lost_since, 0.0)
-        reach = round(min(_REACH * (1 + 2 * since), _FARTHEST))
+        reach = round(min(_WIDEST_STEP + _PER_SECOND / 4 * since, _FARTHEST))
         match = self._template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
         before, self._glimpse = self._glimpse, None
         self.track = replace(self.track, confidence=match.at_depth)
         if match.at_depth < _FOUND_DEPTH or match.alike < _ALIKE:
             return
-        if before is None or _apart(before, match.place) > _REACH / 2:
+        if before is None or _apart(before, match.place) > _WIDEST_STEP / 2:
             self._glimpse = match.place
             return
         self._speed, self._approach = (0.0, 0.0), 0.0
@@ -173,7 +186,7 @@ class _Pursuit:
         """Lose the thing, and put the plane on what is at its point now."""
         point = FocusPoint(self.track.x, self.track.y)
         self._speed, self._approach = (0.0, 0.0), 0.0
-        self._lost_since, self._glimpse = -math.inf, None
+        self._lost_since, self._glimpse, self._done_at = -math.inf, None, -math.inf
         self.track = replace(
             self.track, lost=True, confidence=0.0, disparity=disparity_at(point, view.disparity)
         )
@@ -182,6 +195,13 @@ class _Pursuit:
         """Where the thing should be after some time."""
         place, (across, down) = self._place, self._speed
         return Place(place.x + across * elapsed, place.y + down * elapsed, place.unit)
+
+    def _is_due(self) -> bool:
+        """Whether it is time again for what is done sometimes."""
+        if 0 <= self._time - self._done_at < _SOMETIMES - 1e-6:
+            return False
+        self._done_at = self._time
+        return True
 
     def _fit_scale(self, view: View, match: Match) -> Match:
         """The match, or a better one a little larger or smaller, tried in turns."""

@@ -106,8 +106,8 @@ class View:
 
         Beyond the edge the colours are those of the edge, and the disparity is `_NOWHERE`.
         """
-        # Averages, where the grid is coarser than the picture.
-        fine = max(1, math.ceil(place.unit * self.image.shape[0] - 0.5))
+        # Averages, where the grid is coarser than interpolation between two pixels allows.
+        fine = max(1, math.ceil(place.unit * self.image.shape[0] / 2))
         rgb = _warp(self.image, place, size, fine, self.aspect)
         if fine > 1:
             rgb = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))

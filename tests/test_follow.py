@@ -194,7 +194,7 @@ def test_one_glimpse_is_not_enough_to_find_it_again() -> None:
     follower = Follower(at(128, 72))
     there, gone = draw(Disc(128, 72, 20, 0.6)), draw()
     seen = [True] * 5 + [False] * 10 + [True] + [False] * 5 + [True] * 2
-    lost = [follower.update(*(there if s else gone), i / 30).lost for i, s in enumerate(seen)]
+    lost = [follower.update(*(there if s else gone), i / 15).lost for i, s in enumerate(seen)]
     assert lost == [False] * 5 + [True] * 17 + [False]
 
 
