@@ -130,11 +130,13 @@ class FaceFocus:
         faces: of the last detection, for drawing.
         chosen: the face in focus, one of them; None while it is not seen.
         point: where the focus belongs. Held while there is no face.
+        changed: the focus has gone to another face, or the first one, in this very frame.
     """
 
     faces: tuple[Face, ...]
     chosen: Face | None
     point: FocusPoint
+    changed: bool
 
 
 class FaceChooser:
@@ -171,33 +173,40 @@ class FaceChooser:
         if cut:
             self.focus_near(self._point())
         # The first frame that is due, not the first that is late: frames come at their own rate.
-        elapsed = time - self._detected_at
+        elapsed, changed = time - self._detected_at, False
         if cut or not 0 <= elapsed < _DETECT_EVERY - 1e-6:
             self._detected_at = time
             self._faces = tuple(self._detector.detect(image))
-            self._choose(image.shape[1] / image.shape[0], time)
-        return FaceFocus(self._faces, self._held if self._seen else None, self._point())
+            changed = self._choose(image.shape[1] / image.shape[0], time)
+        chosen = self._held if self._seen else None
+        return FaceFocus(self._faces, chosen, self._point(), changed)
 
     def _point(self) -> FocusPoint:
         return self._held.middle if self._held else self._near
 
-    def _choose(self, aspect: float, time: float) -> None:
-        """Find the face in focus among those detected, or gather evidence for another."""
+    def _choose(self, aspect: float, time: float) -> bool:
+        """Find the face in focus among those detected, or gather evidence for another.
+
+        Returns:
+            Whether it is another than before.
+        """
         if self._held is None:
             self._held = _nearest(self._near, self._faces, aspect)
             self._seen = self._held is not None
-            return
+            return self._seen
         same = _same(self._held, self._faces, aspect)
         self._seen = same is not None
         if same is not None:
             self._held, self._rival = same, None
-            return
+            return False
         still = _same(self._rival, self._faces, aspect) if self._rival else None
         if still is None:
             still, self._rival_since = _nearest(self._held.middle, self._faces, aspect), time
         self._rival = still
-        if still is not None and time - self._rival_since >= _EVIDENCE - 1e-6:
-            self._held, self._seen, self._rival = still, True, None
+        if still is None or time - self._rival_since < _EVIDENCE - 1e-6:
+            return False
+        self._held, self._seen, self._rival = still, True, None
+        return True
 
 
 def _nearest(point: FocusPoint, faces: Sequence[Face], aspect: float) -> Face | None:

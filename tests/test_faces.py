@@ -82,6 +82,17 @@ def test_a_change_needs_half_a_second_of_evidence() -> None:
     assert state.point == LEFT.middle
 
 
+def test_a_change_is_told_once() -> None:
+    detector = Fake()
+    chooser = FaceChooser(detector, CENTRE)
+    changed = []
+    for i in range(120):
+        detector.faces = [RIGHT] if i < 30 else [face(0.2 + i / 2000)] if i < 60 else [LEFT, RIGHT]
+        if chooser.update(IMAGE, i / 30).changed:
+            changed.append(i)
+    assert changed == [0, 45]
+
+
 def test_faces_that_come_and_go_do_not_take_the_focus() -> None:
     """No hunting: each is there for less than half a second."""
     detector = Fake()

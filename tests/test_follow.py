@@ -15,10 +15,11 @@ import pytest
 
 from rtfocus.backend import open_backend
 from rtfocus.device import resolve
-from rtfocus.focus import FocusPoint
+from rtfocus.focus import FocusPoint, SteadyPlane
 from rtfocus.follow import Follower, Track, reduce
 from rtfocus.frame import Frame, Image, Map, StreamInfo
 from rtfocus.normalise import Normaliser
+from rtfocus.rack import Rack
 from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.scene import BALLOON_M, ROBOT_M
 from rtfocus.settings import Settings
@@ -84,8 +85,7 @@ def at(x: float, y: float) -> FocusPoint:
     return FocusPoint((x + 0.5) / WIDTH, (y + 0.5) / HEIGHT)
 
 
-@pytest.mark.parametrize("rate", [10, 30, 60])
-@pytest.mark.parametrize("step", [1, 4])
+@pytest.mark.parametrize(("rate", "step"), [(10, 1), (30, 4), (60, 1)])
 def test_a_moving_thing_is_followed(rate: int, step: int) -> None:
     """Around a circle, at different frame rates, with disparity of different sizes."""
     follower = Follower(at(170, 70))
@@ -290,7 +290,7 @@ def test_reduce_keeps_the_whole_picture() -> None:
 
 
 def test_it_is_cheap() -> None:
-    """Time of the processor, the best of many: about 0.5 ms, with room for slow machines."""
+    """Time of the processor, the best of many: about 1 ms, with room for slow machines."""
     image, disparity = draw(Disc(128, 72, 20, 0.6))
     image = cv2.resize(image, (1280, 720))
     disparity = cv2.resize(disparity, (1280, 720), interpolation=cv2.INTER_NEAREST)
@@ -345,6 +345,25 @@ def test_the_balloon_of_the_scene_is_followed_until_it_leaves() -> None:
         if frame.time < 7 and not 4.6 < frame.time < 5.1:
             assert track.lost == (frame.time > 5)
         assert track.disparity * scale + offset == pytest.approx(1 / BALLOON_M, rel=0.02)
+
+
+def test_focus_is_pulled_from_the_balloon_to_the_robot() -> None:
+    """A click after two seconds: the plane leaves one and meets the other, without a jump."""
+    follower, steady, rack = Follower(FocusPoint(*balloon(0))), SteadyPlane(), Rack(1.0)
+    planes = []
+    for frame, disparity, (scale, offset) in pattern(5, rate=30):
+        clicked = frame.index == 60
+        if clicked:
+            follower, steady = Follower(FocusPoint(0.5, 0.7)), SteadyPlane()
+        track = follower.update(reduce(frame.image), disparity, frame.time)
+        seen = steady.update(track.disparity, frame.time, cut=False)
+        plane = rack.update(seen, frame.time, new=clicked)
+        planes.append(plane * scale + offset)
+    near, far = 1 / BALLOON_M, 1 / ROBOT_M
+    assert planes[59] == pytest.approx(near, rel=0.02)
+    assert planes[75] == pytest.approx((near + far) / 2, rel=0.02)
+    assert planes[91:] == pytest.approx([far] * len(planes[91:]), rel=0.02)
+    assert np.abs(np.diff(planes)).max() < 1.6 * (near - far) / 30
 
 
 @pytest.fixture(scope="module")
