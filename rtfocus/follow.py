@@ -47,7 +47,7 @@ _UNLIKE, _ALIKE = 0.45, 0.55
 """Likeness of its colours, likewise."""
 
 _COASTING = 0.5
-"""Seconds that a lost thing is expected to go on as it went."""
+"""Seconds that a thing that is not seen is expected to go on as it went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ class _Pursuit:
 
     def update(self, view: View, time: float, *, cut: bool) -> None:
         """Take one more frame into account."""
-        elapsed, self._time = max(time - self._time, 0.0), time
+        # After a long pause a motion says nothing any more.
+        elapsed, self._time = min(max(time - self._time, 0.0), _COASTING), time
         if cut:
             self._at_cut(view)
         if self.track.lost:

@@ -190,6 +190,15 @@ def test_another_thing_at_its_place_is_not_taken_for_it() -> None:
     assert track.disparity == pytest.approx(0.6)
 
 
+def test_a_long_pause_does_not_carry_it_away() -> None:
+    follower = Follower(at(60, 72))
+    for i in range(30):
+        follower.update(*draw(Disc(60 + i, 72, 20, 0.6)), i / 30)
+    track = follower.update(*draw(Disc(90, 72, 20, 0.6)), 20.0)
+    assert not track.lost
+    assert away(track, 90, 72) < 2
+
+
 def test_one_glimpse_is_not_enough_to_find_it_again() -> None:
     follower = Follower(at(128, 72))
     there, gone = draw(Disc(128, 72, 20, 0.6)), draw()
