@@ -8,6 +8,7 @@ from typing import Any
 
 from rtfocus import __version__
 from rtfocus.readers import open_reader
+from rtfocus.readers.cameras import list_cameras
 
 _PACKAGES = ("av", "numpy", "numba", "opencv-python", "onnxruntime", "onnxruntime-gpu")
 
@@ -26,6 +27,7 @@ def describe_input(source: str) -> dict[str, Any]:
         "time_base": str(info.time_base),
         "sample_aspect_ratio": str(info.sample_aspect_ratio),
         "own_depth": info.has_depth,
+        "live": info.live,
     }
     if info.frames and info.rate:
         rows["seconds"] = round(info.frames / float(info.rate), 3)
@@ -33,7 +35,7 @@ def describe_input(source: str) -> dict[str, Any]:
 
 
 def describe_installation() -> dict[str, Any]:
-    """Versions, JSON-ready."""
+    """Versions and cameras, JSON-ready."""
     rows = {"rtfocus": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -41,4 +43,5 @@ def describe_installation() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     rows["platform"] = platform.platform()
+    rows["cameras"] = ", ".join(map(str, list_cameras())) or "none found"
     return rows

@@ -36,6 +36,9 @@ class Frame:
         time_base: seconds per unit of `pts`.
         duration: in units of `time_base`; 0 where the stream does not say.
         disparity: (h, w) float32 1/m where the source itself knows its true depth, else None.
+        captured: when a live source gave it, in seconds of `time.monotonic`; latency counts from
+            here. None in a file, and in a picture that is shown again.
+        lost: the source is lost, and this is its last picture once more, to be marked as such.
     """
 
     image: Image
@@ -44,6 +47,8 @@ class Frame:
     time_base: Fraction
     duration: int = 0
     disparity: Map | None = None
+    captured: float | None = None
+    lost: bool = False
 
     @property
     def time(self) -> float:
@@ -70,10 +75,12 @@ class StreamInfo:
         sample_aspect_ratio: width of a pixel over its height, of the upright picture.
         media: the file that audio and subtitles are copied from, if there is one.
         has_depth: whether every frame brings its true disparity (`Frame.disparity`).
+        live: whether frames come at their own pace, so that they are dropped rather than kept
+            waiting.
     """
 
     source: str
-    kind: Literal["video", "image", "sequence", "pattern"]
+    kind: Literal["video", "image", "sequence", "pattern", "camera", "stream"]
     width: int
     height: int
     time_base: Fraction
@@ -82,6 +89,7 @@ class StreamInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     media: Path | None = None
     has_depth: bool = False
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

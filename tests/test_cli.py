@@ -100,7 +100,9 @@ def test_a_photo_with_its_depth(cli: Cli, photo: Path, tmp_path: Path) -> None:
         ([SMALL, "-o", "o.mp4", "--preset", "soft"], 2, "--config"),
         ([SMALL, "-o", "o.png"], 2, "directory"),
         (["pattern:64", "-o", "o.mp4"], 2, "WIDTHxHEIGHT"),
-        (["camera:0", "-o", "o.mp4"], 3, "not supported yet"),
+        (["/dev/video87", "-o", "o.mp4"], 3, "not there"),
+        (["srt://host:1", "-o", "o.mp4"], 2, "not built in"),
+        ([SMALL, "-o", "srt://host:1"], 2, "not built in"),
     ],
 )
 def test_what_goes_wrong_has_its_code_and_says_why(

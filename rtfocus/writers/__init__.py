@@ -1,4 +1,4 @@
-"""Where frames go: video files, images and sequences of images."""
+"""Where frames go: files, sequences of images, streams, a virtual camera and a window."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from pathlib import Path
 
 from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import StreamInfo
+from rtfocus.readers.address import check_address, is_address
 from rtfocus.writers import images, video
 from rtfocus.writers.atomic import path_errors
 from rtfocus.writers.base import Form, Writer
 from rtfocus.writers.codec import Encoding
 from rtfocus.writers.images import ImageWriter, SequenceWriter
+from rtfocus.writers.stream import OUTPUT_SCHEMES, StreamWriter
 from rtfocus.writers.video import VideoWriter
+from rtfocus.writers.virtual_camera import VirtualCameraWriter, load_pyvirtualcam
+from rtfocus.writers.window import WindowWriter, check_display
 
-__all__ = ["Encoding", "Form", "Writer", "check_output", "open_writer"]
+__all__ = ["Encoding", "Form", "Writer", "check_output", "is_live_output", "open_writer"]
+
+_WINDOW, _CAMERA = "window", "camera:"
+
+
+def is_live_output(output: str) -> bool:
+    """Whether an output is watched as it comes (a stream, `camera:`, `window`), and no file."""
+    return is_address(output) or output.startswith(_CAMERA) or output == _WINDOW
 
 
 def check_output(output: str, source: str, *, overwrite: bool) -> None:
@@ -27,12 +38,12 @@ def check_output(output: str, source: str, *, overwrite: bool) -> None:
     Raises:
         UsageError: no known format, there already, or the input itself.
         OutputError: the folder is not there, or the name cannot be used.
+        UnavailableError: a window without a display, or a virtual camera without pyvirtualcam.
     """
+    if is_live_output(output):
+        _check_live(output)
+        return
     target = Path(output)
-    if "://" in output or output in ("window",) or output.startswith("camera:"):
-        raise UsageError(
-            f"{output!r}: this version writes files only. Name a file, such as out.mp4."
-        )
     with path_errors(target):
         if _is_sequence(output):
             images.check_directory(target)
@@ -70,8 +81,8 @@ def open_writer(
     """Open whatever the user named.
 
     Args:
-        output: a video or image file, told by its suffix, or a directory (it ends in a slash, or is
-            one).
+        output: a video or image file, told by its suffix, a directory (it ends in a slash, or is
+            one), `window`, `camera:` (or camera:DEVICE) for a virtual camera, or the URL of a peer.
         info: the input that frames come from.
         codec: of a video, see `rtfocus.writers.codec`; None: by the container.
         crf: constant quality of the encoder.
@@ -83,7 +94,14 @@ def open_writer(
     Raises:
         UsageError: no known format or encoder, options that do not fit, or it is there already.
         OutputError: it cannot be written.
+        UnavailableError: a window without a display, or no virtual camera.
     """
+    if is_live_output(output):
+        if (codec, crf, preset) != (None, None, None):
+            raise UsageError(
+                f"{output!r} is no file: leave out --codec, --crf and --encoder-preset."
+            )
+        return _open_live(output, info, threads)
     target = Path(output)
     is_image = target.suffix.lower() in images.SUFFIXES
     with path_errors(target):
@@ -105,6 +123,23 @@ def open_writer(
         threads=threads,
         encoding=encoding,
     )
+
+
+def _check_live(output: str) -> None:
+    if output == _WINDOW:
+        check_display()
+    elif is_address(output):
+        check_address(output, OUTPUT_SCHEMES)
+    else:
+        load_pyvirtualcam()
+
+
+def _open_live(output: str, info: StreamInfo, threads: int) -> Writer:
+    if output == _WINDOW:
+        return WindowWriter()
+    if is_address(output):
+        return StreamWriter(output, info, threads=threads)
+    return VirtualCameraWriter(info, device=output.removeprefix(_CAMERA) or None)
 
 
 def _would_lose(target: Path, source: Path) -> bool:

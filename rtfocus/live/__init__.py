@@ -1,0 +1,1 @@
+"""What live work needs beside readers and writers: slots between threads, outlets, captions."""

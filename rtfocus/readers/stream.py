@@ -1,0 +1,90 @@
+"""Network streams as inputs: rtsp, http(s), udp, tcp, rtmp."""
+
+from __future__ import annotations
+
+import av
+import av.container
+
+from rtfocus.errors import InputError
+from rtfocus.readers.address import check_address, shown
+from rtfocus.readers.base import Reader
+from rtfocus.readers.capture import Capture
+from rtfocus.readers.clock import LiveClock
+from rtfocus.readers.feed import LiveFeed
+from rtfocus.readers.reopening import OnLoss, ReopeningReader
+from rtfocus.readers.video import VideoReader
+
+INPUT_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps")
+
+_OPEN_S, _READ_S = 10.0, 5.0
+"""Seconds without any data after which opening and reading are given up."""
+
+_HOLD_S = 1.0
+"""Seconds without a picture after which the last one is marked as lost."""
+
+_ANALYSIS = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": "2"}
+"""Bounds of what is looked at before the first picture: microseconds, bytes, pictures.
+
+Counting more pictures for the rate would take two thirds of a second.
+What was looked at is not thrown away (fflags=nobuffer): it holds the first key frame, without which
+the picture would only come with the next, and decoding catches up with it at once.
+"""
+
+_OPTIONS = {
+    "rtsp": {"rtsp_flags": "prefer_tcp"},
+    "rtsps": {"rtsp_flags": "prefer_tcp"},
+    "udp": {"overrun_nonfatal": "1"},
+    "rtmp": {"rtmp_live": "live", "rtmp_buffer": "100"},
+    "rtmps": {"rtmp_live": "live", "rtmp_buffer": "100"},
+}
+
+
+def open_stream(url: str, on_loss: OnLoss = "wait") -> Reader:
+    """Open a stream.
+
+    One that states how long it lasts, as a clip on a web server does, is read like a file, without
+    dropping anything; any other is live.
+
+    Args:
+        url: as the user gave it.
+        on_loss: what to do when it is lost, see `ReopeningReader`.
+
+    Raises:
+        UsageError: no URL of `INPUT_SCHEMES`.
+        InputError: nobody there, or nothing that can be decoded, within about 10 s.
+    """
+    scheme = check_address(url, INPUT_SCHEMES)
+    first = open_address(url) if scheme.startswith("http") else None
+    if first is not None and first.duration:
+        first.close()
+        return VideoReader(url)
+    connect = _Connections(url, first)
+    return Capture(shown(url), lambda: ReopeningReader(shown(url), connect, on_loss), hold=_HOLD_S)
+
+
+class _Connections:
+    """Connects again and again, the first time with what is open already, if anything is."""
+
+    def __init__(self, url: str, first: av.container.InputContainer | None) -> None:
+        self._url, self._first, self._clock = url, first, LiveClock()
+
+    def __call__(self) -> LiveFeed:
+        container, self._first = self._first or open_address(self._url), None
+        return LiveFeed(shown(self._url), "stream", container, self._clock)
+
+
+def open_address(url: str) -> av.container.InputContainer:
+    """Connect to a stream; `InputError` if nobody answers in time."""
+    scheme = url.partition("://")[0].lower()
+    try:
+        return av.open(
+            url,
+            options={**_ANALYSIS, **_OPTIONS.get(scheme, {})},
+            metadata_errors="replace",
+            timeout=(_OPEN_S, _READ_S),
+        )
+    except av.FFmpegError as error:
+        raise InputError(
+            f"{shown(url)!r} cannot be opened ({error.strerror}). Check that the sender is running "
+            "and the address is right."
+        ) from error

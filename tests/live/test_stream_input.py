@@ -1,0 +1,204 @@
+"""Network streams as inputs, from real senders."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from live.peers import PATIENCE_S, SCENE, Server, encode_mpegts, free_port, running
+from rtfocus.errors import InputCutShort, InputError, UsageError
+from rtfocus.frame import Frame
+from rtfocus.readers import Reader, open_reader, stream
+from rtfocus.readers.address import check_address, shown
+
+SENDERS = {
+    "udp": (["-f", "mpegts"], "udp://127.0.0.1:{port}", ""),
+    "tcp": (["-f", "mpegts"], "tcp://127.0.0.1:{port}", "?listen=1"),
+    "http": (["-f", "mpegts", "-listen", "1"], "http://127.0.0.1:{port}/a.ts", ""),
+    "rtmp": (["-f", "flv", "-listen", "1"], "rtmp://127.0.0.1:{port}/live/secret", ""),
+}
+
+
+def open_when_there(url: str, **options: str) -> Reader:
+    """Open a stream whose sender may need a while to start."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return open_reader(url, **options)  # type: ignore[arg-type]
+        except InputError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def sender(kind: str) -> tuple[list[str], str]:
+    """Arguments for ffmpeg, and where it is then to be found."""
+    arguments, pattern, listen = SENDERS[kind]
+    url = pattern.format(port=free_port())
+    return [*SCENE, *arguments, url + listen], url
+
+
+@pytest.mark.parametrize("kind", SENDERS)
+def test_frames_arrive(kind: str) -> None:
+    arguments, url = sender(kind)
+    with running(*arguments), open_when_there(url) as reader:
+        info = reader.info
+        assert (info.kind, info.width, info.height, info.rate) == ("stream", 96, 64, 30)
+        assert info.live
+        assert info.frames is None
+        assert "secret" not in info.source
+        frames = list(islice(reader, 15))
+    assert [f.index for f in frames] == list(range(15))
+    times = [f.pts for f in frames]
+    assert times == sorted(set(times))
+    fresh = [f for f in frames if not f.lost]
+    assert fresh
+    for frame in fresh:
+        assert frame.captured is not None
+        assert frame.captured <= time.monotonic()
+        assert frame.image.shape == (64, 96, 3)
+        assert frame.image.std() > 30  # the test picture, not grey
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+def test_a_sender_that_restarts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_READ_S", 1.5)
+    arguments, url = sender(kind)
+    with running(*arguments) as first, open_when_there(url) as reader:
+        frames = iter(reader)
+        before = next(frames)
+        first.kill()
+        first.wait()
+        held = next(frame for frame in frames if frame.lost)
+        assert held.pts > before.pts
+        assert held.captured is None
+        with running(*arguments):
+            fresh = next(frame for frame in frames if not frame.lost)
+            assert fresh.pts > held.pts
+            assert fresh.captured is not None
+
+
+def test_a_server_that_is_back_is_seen_soon() -> None:
+    with Server(encode_mpegts()) as server, open_reader(server.url) as reader:
+        frames = iter(reader)
+        next(frames)
+        server.stop()
+        held = next(frame for frame in frames if frame.lost)
+        for _ in range(5):  # a second, in which pauses grow
+            held = next(frames)
+        server.start()
+        back = time.monotonic()
+        fresh = next(frame for frame in frames if not frame.lost)
+        assert time.monotonic() - back < 8  # under 2 s, on a machine that has nothing else to do
+        assert fresh.pts > held.pts
+
+
+def test_a_peer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_OPEN_S", 0.3)
+    with Server() as server:
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="cannot be opened"):
+            open_reader(server.url)
+        assert time.monotonic() - begun < PATIENCE_S
+
+
+def test_a_sender_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_READ_S", 0.3)
+    monkeypatch.setattr(stream, "_OPEN_S", 0.3)
+    data = encode_mpegts()
+    with Server(data) as server, open_reader(server.url, on_loss="stop") as reader:
+        frames = iter(reader)
+        next(frames)
+        server.mute.set()
+        with pytest.raises(InputCutShort, match="lost"):
+            list(frames)
+
+
+def test_closing_does_not_wait_for_a_silent_sender() -> None:
+    with Server(encode_mpegts()) as server:
+        reader = open_reader(server.url)
+        taken: list[Frame] = []
+        thread = threading.Thread(target=lambda: taken.extend(reader))
+        thread.start()
+        server.mute.set()
+        begun = time.monotonic()
+        reader.close()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        assert time.monotonic() - begun < stream._READ_S
+
+
+def test_stop_instead_of_waiting() -> None:
+    arguments, url = sender("tcp")
+    with running(*arguments) as peer, open_when_there(url, on_loss="stop") as reader:
+        frames = iter(reader)
+        next(frames)
+        peer.kill()
+        with pytest.raises(InputCutShort, match="on-loss stop") as raised:
+            list(frames)
+    assert raised.value.exit_code == 3
+
+
+def test_a_clip_on_a_web_server_is_read_whole(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        out = container.add_stream("libx264", rate=30)
+        out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
+        for i in range(12):
+            image = np.full((48, 64, 3), 20 * i, np.uint8)
+            container.mux(out.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(out.encode(None))
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/clip.mp4"
+            with open_reader(url) as reader:
+                assert not reader.info.live
+                assert reader.info.media is None
+                assert len(list(reader)) == 12
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_nobody_there() -> None:
+    for url in (f"tcp://127.0.0.1:{free_port()}", f"rtmp://127.0.0.1:{free_port()}/live/secret"):
+        with pytest.raises(InputError, match=r"refused.*sender") as raised:
+            open_reader(url)
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("srt://host:9000", "relay"),
+        ("gopher://host/x", "rtsp"),
+        ("udp://127.0.0.1", "port"),
+        ("tcp://host:99999", "address"),
+        ("rtsp:///live", "host"),
+    ],
+)
+def test_addresses_that_do_not_work(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_reader(url)
+
+
+def test_secrets_are_not_shown() -> None:
+    assert shown("rtsp://me:secret@cam/1?x=2") == "rtsp://me:***@cam/1?x=2"
+    assert shown("rtmp://a.b:1935/app/key") == "rtmp://a.b:1935/app/***"
+    assert shown("udp://@:5000") == "udp://@:5000"
+    assert check_address("RTSP://cam/1", ("rtsp",)) == "rtsp"
