@@ -8,9 +8,9 @@ from pathlib import Path
 from rtfocus.errors import UsageError
 from rtfocus.live.messages import shown
 
-SUFFIXES = frozenset(
-    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm")
-    + (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"),
+    *(".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
 )
 
 MAX_NAMES = 1000

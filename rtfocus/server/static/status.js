@@ -1,0 +1,56 @@
+// How it goes: frame rate, latency, drops, device, and the time of every stage.
+
+import { $, make, notice } from "./dom.js";
+
+const EVERY = 500; // ms
+
+export class StatusLine {
+  #connection;
+  #status = null;
+  #said = "";
+
+  constructor(connection) {
+    this.#connection = connection;
+    setInterval(() => this.#show(), EVERY);
+    const line = $("status-line");
+    line.addEventListener("click", () => this.#unfold($("stages").hidden));
+    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#unfold(false));
+  }
+
+  showStatus(status) {
+    this.#status = status;
+    $("device").textContent = status.device;
+    $("device").title = status.device;
+    const rows = Object.entries(status.stages).map(([name, ms]) => (
+      make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, ms == null ? "–" : ms.toFixed(1)))
+    ));
+    if (!rows.length) rows.push(make("tr", {}, make("td", {}, "No figures yet")));
+    $("stages").tBodies[0].replaceChildren(...rows);
+    if (status.message !== this.#said) {
+      this.#said = status.message;
+      notice(status.message, { bad: true });
+    }
+  }
+
+  /** After a notice about something else, the server's own is said again. */
+  reset() {
+    this.#said = "";
+  }
+
+  #unfold(open) {
+    $("stages").hidden = !open;
+    $("status-line").setAttribute("aria-expanded", open);
+  }
+
+  #show() {
+    if (!this.#connection.open) {
+      $("status-line").textContent = "Connecting";
+      return;
+    }
+    const { fps, p95 } = this.#connection.figures();
+    const parts = [`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`];
+    if (p95 != null) parts.push(`${Math.round(Math.max(p95, 0))} ms p95`);
+    if (this.#status) parts.push(`${this.#status.drops} dropped`);
+    $("status-line").textContent = parts.join("  ·  ");
+  }
+}
