@@ -210,7 +210,7 @@ def _read_seek(message: Mapping[str, object], state: LiveState) -> dict[str, Any
 def _read_keyframes(message: Mapping[str, object], modes: Collection[str]) -> dict[str, Any]:
     _only(message, "keyframes")
     given = message.get("keyframes")
-    if not isinstance(given, list) or len(given) > MAX_KEYFRAMES:
+    if not isinstance(given, list | tuple) or len(given) > MAX_KEYFRAMES:
         raise UsageError(f"keyframes: must be a list of at most {MAX_KEYFRAMES}")
     read = (_read_keyframe(item, modes) for item in given)
     by_time = {keyframe.time: keyframe for keyframe in read}  # of two at one moment, the later wins

@@ -61,8 +61,10 @@ class Media:
         raise UsageError(f"there is no file {shown(name)} among the media")
 
     def _is_ours(self, path: Path) -> bool:
-        hidden = path.name.startswith(".")
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
             return False
-        # A link may lead out of the folder; what it leads to is not ours to show.
-        return path.resolve().parent == self._folder
+        try:
+            # A link may lead out of the folder; what it leads to is not ours to show.
+            return path.is_file() and path.resolve().parent == self._folder
+        except OSError:
+            return False  # a name that is too long, or a link to itself

@@ -1,0 +1,107 @@
+"""Clients that mean harm: the video goes on, memory stays, and others notice nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, suppress
+
+import psutil
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from rtfocus.server.hub import MAX_CLIENTS
+from rtfocus.server.socket import BURST, MAX_MESSAGE
+
+from .film import serving
+from .page import Page
+from .wire import request, upgrade, upgrade_status
+
+GARBAGE = [
+    "",
+    "not JSON",
+    "[]",
+    "7",
+    "null",
+    '"text"',
+    "{",
+    "[" * 60_000,
+    '{"type": ' + "9" * 5000 + "}",
+    b"\x00\xff",
+    b"",
+]
+
+
+def gone(page: Page) -> int | None:
+    """Read until the page is let go; the code it is told."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            page.socket.recv(timeout=1)
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+        except TimeoutError:
+            continue
+    raise AssertionError("it was not let go")
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda text: repr(text[:12]))
+def test_garbage_closes_only_its_own_socket(garbage: str | bytes) -> None:
+    with serving() as (server, _), Page(server.port) as good, Page(server.port) as bad:
+        bad.socket.send(garbage)
+        assert gone(bad) in (1003, 1007)
+        good.watch(3)
+        good.ask(type="set", f_number=2)
+        good.wait("state", f_number=2)
+
+
+def test_a_message_too_long_closes_only_its_own_socket() -> None:
+    with serving() as (server, _), Page(server.port) as good:
+        for size in (MAX_MESSAGE + 1, 10_000_000):
+            with Page(server.port) as bad:
+                with suppress(ConnectionClosed):
+                    bad.ask(type="set", x="a" * size)
+                assert gone(bad) in (1009, None)
+        assert len(good.watch(3)) == 3
+
+
+def test_a_flood_closes_only_its_own_socket() -> None:
+    with serving() as (server, film), Page(server.port) as good, Page(server.port) as bad:
+        with suppress(ConnectionClosed):
+            for i in range(int(BURST) * 3):
+                bad.ask(type="set", f_number=2 if i % 2 else 4)
+        assert gone(bad) in (1008, None)
+        assert len(good.watch(5)) == 5
+        assert film.longest < 0.2
+
+
+def test_there_is_room_for_so_many_and_no_more() -> None:
+    with serving() as (server, film), ExitStack() as stack:
+        good = stack.enter_context(Page(server.port))
+        for _ in range(MAX_CLIENTS - 1):
+            stack.enter_context(Page(server.port))
+        for _ in range(200 - MAX_CLIENTS):
+            assert upgrade_status(server.port) == 503
+        assert request(server.port, "/stream.mjpg").status == 503
+        assert len(good.watch(5)) == 5
+        assert film.longest < 0.2
+
+
+@pytest.mark.slow
+def test_who_never_reads_costs_nothing() -> None:
+    process = psutil.Process(os.getpid())
+    with serving() as (server, film), Page(server.port) as good, ExitStack() as stack:
+        good.watch(10)
+        before = process.memory_info().rss
+        for _ in range(20):
+            stack.enter_context(upgrade(server.port))
+        began, had = time.monotonic(), len(good.pictures)
+        while time.monotonic() < began + 3:
+            # States are told to all, and this many would fill any queue that there was.
+            film.control.apply({"type": "seek", "time": time.monotonic() - began})
+            good.read()
+        rate = (len(good.pictures) - had) / 3
+        assert rate > 10
+        assert process.memory_info().rss - before < 30e6
+        assert film.longest < 0.2
+    assert not film.feed.watching
