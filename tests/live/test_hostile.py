@@ -15,7 +15,7 @@ from rtfocus.server.socket import BURST, MAX_MESSAGE
 
 from .film import serving
 from .page import Page
-from .wire import request, upgrade, upgrade_status
+from .wire import request, status_of, upgrade, upgrade_status
 
 GARBAGE = [
     "",
@@ -79,7 +79,7 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
     with serving() as (server, film), ExitStack() as stack:
         good = stack.enter_context(Page(server.port))
         for _ in range(MAX_CLIENTS - 1):
-            stack.enter_context(Page(server.port))
+            assert status_of(stack.enter_context(upgrade(server.port))) == 101
         for _ in range(200 - MAX_CLIENTS):
             assert upgrade_status(server.port) == 503
         assert request(server.port, "/stream.mjpg").status == 503

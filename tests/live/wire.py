@@ -48,9 +48,14 @@ def upgrade(port: int, path: str = "/ws", **headers: str) -> socket.socket:
     return raw
 
 
+def status_of(raw: socket.socket) -> int:
+    """What a request for a WebSocket was answered; 101 lets it in."""
+    response = HTTPResponse(raw)
+    response.begin()
+    return response.status
+
+
 def upgrade_status(port: int, path: str = "/ws", **headers: str) -> int:
-    """What a WebSocket is answered; 101 lets it in."""
+    """Ask for a WebSocket, and leave again."""
     with upgrade(port, path, **headers) as raw:
-        response = HTTPResponse(raw)
-        response.begin()
-        return response.status
+        return status_of(raw)
