@@ -23,6 +23,9 @@ CREDIT = 2
 TICK = 0.1
 """Seconds between two readouts."""
 
+STATE_PAUSE = 0.01
+"""Seconds that a change of state waits for others: no slider makes more than 100 messages of it."""
+
 STALL = 20.0
 """Seconds after which a client that has not acknowledged a picture is taken for gone."""
 
@@ -78,8 +81,12 @@ class Client:
 
     def post(self, message: Message) -> None:
         """Give it a message, in place of one of the same type that it has not been sent yet."""
+        self.put(str(message["type"]), json.dumps(message, allow_nan=False))
+
+    def put(self, kind: str, text: str) -> None:
+        """The same for a message that is JSON already."""
         if self.messages:
-            self._outbox[str(message["type"])] = json.dumps(message, allow_nan=False)
+            self._outbox[kind] = text
             self._wake.set()
 
     async def next(self) -> str | Packet | None:
@@ -107,6 +114,7 @@ class Hub:
         self._packet: Packet | None = None
         self._told: tuple[FrameInfo, Source] | None = None
         self._notices: dict[str, Message] = {}
+        self._state_is_due = False
         self._ended = False
 
     @property
@@ -118,7 +126,7 @@ class Hub:
         """Add a client and tell it everything."""
         self._clients.add(client)
         client.post(self._source_message())
-        client.post(self.state_message(self.control.snapshot()))
+        client.post(self._state_message())
         for notice in self._notices.values():
             client.post(notice)
         for message in _readouts(self.feed.latest):
@@ -145,16 +153,10 @@ class Hub:
         self._say_who_waits()
 
     def on_state(self, _: LiveState) -> None:
-        """Tell everyone the state, which may be newer than the one that this call is about."""
-        self._tell(self.state_message(self.control.snapshot()))
-
-    def state_message(self, state: LiveState) -> Message:
-        """The state with what a page needs beside it."""
-        return {
-            **state.as_message(),
-            "command": self.control.command(),
-            "modes": self.control.modes,
-        }
+        """Tell everyone the state soon, however often it changes until then."""
+        if not self._state_is_due:
+            self._state_is_due = True
+            asyncio.get_running_loop().call_later(STATE_PAUSE, self._tell_state)
 
     def notify(self, message: Message) -> None:
         """Tell everyone, now and when they join later; the last of every type counts."""
@@ -184,9 +186,22 @@ class Hub:
                     self._tell(message)
             self._told = info, source
 
+    def _tell_state(self) -> None:
+        self._state_is_due = False
+        self._tell(self._state_message())
+
+    def _state_message(self) -> Message:
+        """The state with what a page needs beside it."""
+        return {
+            **self.control.snapshot().as_message(),
+            "command": self.control.command(),
+            "modes": self.control.modes,
+        }
+
     def _tell(self, message: Message) -> None:
+        kind, text = str(message["type"]), json.dumps(message, allow_nan=False)
         for client in self._clients:
-            client.post(message)
+            client.put(kind, text)
 
     def _say_who_waits(self) -> None:
         watchers = sum(client.watching for client in self._clients)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,8 +31,11 @@ def picture(index: int, width: int = 320, height: int = 180) -> np.ndarray:
 class Film:
     """Publishes 30 pictures a second until it is stopped; depth is a ramp from left to right."""
 
-    def __init__(self, control: Control, feed: Feed) -> None:
+    def __init__(
+        self, control: Control, feed: Feed, images: Sequence[np.ndarray] | None = None
+    ) -> None:
         self.control, self.feed = control, feed
+        self.images = images or [picture(i) for i in range(12)]
         self.count = 0
         self.longest = 0.0
         self._stop = threading.Event()
@@ -47,14 +50,13 @@ class Film:
         self._thread.join()
 
     def _run(self) -> None:
-        images = [picture(i) for i in range(12)]
         while not self._stop.wait(1 / 30):
             focus = self.control.snapshot().focus
             plane = focus.x if focus.value is None else focus.value
             self.control.report_plane(plane)
             began = time.perf_counter()
             self.feed.publish(
-                images[self.count % len(images)],
+                self.images[self.count % len(self.images)],
                 FrameInfo(
                     time=self.count / 30,
                     captured=time.monotonic(),
@@ -69,10 +71,13 @@ class Film:
 
 @contextmanager
 def serving(
-    control: Control | None = None, source: Source | None = None, **options: Any
+    control: Control | None = None,
+    source: Source | None = None,
+    images: Sequence[np.ndarray] | None = None,
+    **options: Any,
 ) -> Iterator[tuple[Server, Film]]:
     """A server on a free port that shows the film."""
     control = control or Control()
     feed = Feed(source)
-    with Server(control, feed, port=0, **options) as server, Film(control, feed) as film:
+    with Server(control, feed, port=0, **options) as server, Film(control, feed, images) as film:
         yield server, film

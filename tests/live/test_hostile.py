@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from contextlib import ExitStack, suppress
 
+import numpy as np
 import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from rtfocus.server.hub import MAX_CLIENTS
+from rtfocus.server.server import MAX_CONNECTIONS
 from rtfocus.server.socket import BURST, MAX_MESSAGE
 
 from .film import serving
@@ -87,21 +90,41 @@ def test_there_is_room_for_so_many_and_no_more() -> None:
         assert film.longest < 0.2
 
 
-@pytest.mark.slow
-def test_who_never_reads_costs_nothing() -> None:
-    process = psutil.Process(os.getpid())
+def test_connections_that_ask_for_nothing_are_bounded_too() -> None:
     with serving() as (server, film), Page(server.port) as good, ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS + 20):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        assert request(server.port, "/").status == 503
+        assert len(good.watch(5)) == 5
+        assert film.longest < 0.2
+        stack.close()
+        assert len(good.watch(5)) == 5
+        assert request(server.port, "/").status == 200
+
+
+@pytest.mark.slow
+def test_who_acknowledges_and_never_reads_costs_nothing() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (2, 360, 640, 3), np.uint8)  # large JPEGs
+    text = b'{"type":"ack"}'
+    ack = bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+    process = psutil.Process(os.getpid())
+    with serving(images=list(noise)) as (server, film), Page(server.port) as good:
         good.watch(10)
         before = process.memory_info().rss
-        for _ in range(20):
-            stack.enter_context(upgrade(server.port))
-        began, had = time.monotonic(), len(good.pictures)
-        while time.monotonic() < began + 3:
-            # States are told to all, and this many would fill any queue that there was.
-            film.control.apply({"type": "seek", "time": time.monotonic() - began})
-            good.read()
-        rate = (len(good.pictures) - had) / 3
-        assert rate > 10
-        assert process.memory_info().rss - before < 30e6
-        assert film.longest < 0.2
+        with ExitStack() as stack:
+            greedy = [stack.enter_context(upgrade(server.port)) for _ in range(20)]
+            began, had = time.monotonic(), len(good.pictures)
+            while time.monotonic() < began + 3:
+                # States are told to all, and this many would fill any queue that there was.
+                film.control.apply({"type": "seek", "time": time.monotonic() - began})
+                for raw in greedy:
+                    raw.sendall(ack)
+                good.read()
+                good.pictures[:-1] = [(0.0, 0, b"")] * (len(good.pictures) - 1)
+            rate = (len(good.pictures) - had) / 3
+            grown = process.memory_info().rss - before
+        assert len(good.watch(3)) == 3
+    assert rate > 10
+    assert grown < 40e6
+    assert film.longest < 0.2
     assert not film.feed.watching

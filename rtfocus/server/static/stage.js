@@ -3,6 +3,7 @@
 import { $, announce, clamp, make } from "./dom.js";
 
 const FRESH = 1600; // ms that the reticle stays bright
+const HOLD = 350; // ms that a finger rests before the original is shown
 const AIM = 0.02; // of the picture's width, for an arrow key
 
 export class Stage {
@@ -16,6 +17,8 @@ export class Stage {
   #aim = null;
   #fading = 0;
   #wheel = { focus: 0, f_number: 0 };
+  #holding = 0;
+  #peeking = false;
 
   constructor(connection) {
     this.#connection = connection;
@@ -24,6 +27,11 @@ export class Stage {
     this.#picture.addEventListener("click", (event) => this.#click(event, "point"));
     this.#picture.addEventListener("dblclick", (event) => this.#click(event, "follow"));
     this.#picture.addEventListener("wheel", (event) => this.#turn(event), { passive: false });
+    this.#picture.addEventListener("pointerdown", (event) => this.#hold(event));
+    this.#picture.addEventListener("contextmenu", (event) => this.#peeking && event.preventDefault());
+    for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
+      this.#picture.addEventListener(name, () => this.#release());
+    }
     this.#picture.addEventListener("keydown", (event) => this.#key(event));
     this.#picture.addEventListener("blur", () => { this.#aim = null; this.#mark(); });
   }
@@ -77,7 +85,25 @@ export class Stage {
     for (const [name, value] of Object.entries(this.#area())) overlay[name] = `${value}px`;
   }
 
+  /** A finger that rests on the picture is what the space bar is to a keyboard. */
+  #hold(event) {
+    if (event.pointerType !== "touch") return;
+    this.#holding = setTimeout(() => {
+      this.#peeking = true;
+      this.#connection.send({ type: "peek", on: true });
+    }, HOLD);
+  }
+
+  #release() {
+    clearTimeout(this.#holding);
+    if (!this.#peeking) return;
+    this.#connection.send({ type: "peek", on: false });
+    // The click that ends the hold comes after this, and is not one.
+    setTimeout(() => { this.#peeking = false; }, 50);
+  }
+
   #click(event, mode) {
+    if (this.#peeking) return;
     const area = this.#area();
     const box = this.#picture.getBoundingClientRect();
     const x = (event.clientX - box.left - area.left) / area.width;
