@@ -24,6 +24,7 @@ if CHROMIUM is None or DRIVER is None:
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium import webdriver  # noqa: E402
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -63,11 +64,17 @@ class Session:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def click(self, selector: str) -> None:
-        """As a user does, on what a label belongs to."""
-        self.find(selector).click()
+        self._do(lambda: self.find(selector).click())
 
     def keys(self, selector: str, *keys: str) -> None:
-        self.find(selector).send_keys(*keys)
+        self._do(lambda: self.find(selector).send_keys(*keys))
+
+    def _do(self, act: Callable[[], None]) -> None:
+        """Once more if the page has drawn the element anew in between."""
+        try:
+            act()
+        except StaleElementReferenceException:
+            act()
 
     def press(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -265,8 +272,30 @@ def test_the_status_line(live: Session) -> None:
     assert live.find("#device").text == "CPU"
     live.click("#status-line")
     assert "depth 12.5" in live.find("#stages").text
+    assert "until made, p50 / p95 20 / 30" in live.find("#stages").text
     live.press(Keys.ESCAPE)
     assert not live.find("#stages").is_displayed()
+
+
+def test_the_token_is_exchanged_for_a_cookie(driver: Any) -> None:
+    with serving(host="0.0.0.0") as (server, film):
+        query = server.url.partition("?")[2]
+        made = Session(driver, server, film)
+        made.open(f"?{query}")
+        assert driver.current_url == f"http://127.0.0.1:{server.port}/"
+        made.open()
+        driver.delete_all_cookies()
+        driver.get(f"http://127.0.0.1:{server.port}/")
+        assert "needs the whole address" in made.find("body").text
+        driver.get_log("browser")
+
+
+def test_a_resting_finger_shows_the_original(live: Session) -> None:
+    finger = "return document.getElementById('picture').dispatchEvent(new PointerEvent("
+    live.driver.execute_script(finger + "'pointerdown', {pointerType: 'touch', bubbles: true}))")
+    live.until(lambda: live.state.peek)
+    live.driver.execute_script(finger + "'pointerup', {pointerType: 'touch', bubbles: true}))")
+    live.until(lambda: not live.state.peek)
 
 
 def test_it_comes_back_with_the_state_after_the_server_was_away(live: Session) -> None:

@@ -4,6 +4,10 @@ import { $, make, notice } from "./dom.js";
 
 const EVERY = 500; // ms
 
+const row = (name, text) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, text ?? "–"));
+
+const pair = (p50, p95) => (p50 == null || p95 == null ? null : `${Math.round(p50)} / ${Math.round(p95)}`);
+
 export class StatusLine {
   #connection;
   #status = null;
@@ -21,11 +25,8 @@ export class StatusLine {
     this.#status = status;
     $("device").textContent = status.device;
     $("device").title = status.device;
-    const rows = Object.entries(status.stages).map(([name, ms]) => (
-      make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, ms == null ? "–" : ms.toFixed(1)))
-    ));
-    if (!rows.length) rows.push(make("tr", {}, make("td", {}, "No figures yet")));
-    $("stages").tBodies[0].replaceChildren(...rows);
+    const rows = Object.entries(status.stages).map(([name, ms]) => row(name, ms?.toFixed(1)));
+    $("stage-rows").replaceChildren(...rows);
     if (status.message !== this.#said) {
       this.#said = status.message;
       notice(status.message, { bad: true });
@@ -39,6 +40,7 @@ export class StatusLine {
 
   #unfold(open) {
     $("stages").hidden = !open;
+    if (open) this.#show();
     $("status-line").setAttribute("aria-expanded", open);
   }
 
@@ -47,10 +49,16 @@ export class StatusLine {
       $("status-line").textContent = "Connecting";
       return;
     }
-    const { fps, p95 } = this.#connection.figures();
+    const { fps, p50, p95 } = this.#connection.figures();
     const parts = [`${fps.toFixed(fps < 9.95 ? 1 : 0)} fps`];
     if (p95 != null) parts.push(`${Math.round(Math.max(p95, 0))} ms p95`);
     if (this.#status) parts.push(`${this.#status.drops} dropped`);
     $("status-line").textContent = parts.join("  ·  ");
+    if ($("stages").hidden) return;
+    const [made50, made95] = this.#status?.latency_ms ?? [];
+    $("latency-rows").replaceChildren(
+      row("until made, p50 / p95", pair(made50, made95)),
+      row("until seen, p50 / p95", pair(p50, p95)),
+    );
   }
 }
