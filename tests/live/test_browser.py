@@ -106,9 +106,8 @@ class Session:
 
     def shown(self) -> bool:
         """Whether a picture has been drawn."""
-        return bool(
-            self.driver.execute_script("return document.querySelector('canvas').width > 16")
-        )
+        script = "return (document.querySelector('canvas')?.width ?? 0) > 16"
+        return bool(self.driver.execute_script(script))
 
     def open(self, query: str = "") -> None:
         self.driver.get(f"http://127.0.0.1:{self.server.port}/{query}")
