@@ -6,7 +6,8 @@
     {"type": "nudge", "name": "focus", "steps": -2}         or f_number, in thirds of a stop
     {"type": "peek", "on": true}
     {"type": "seek", "time": 12.5}
-    {"type": "keyframes", "keyframes": [{"time": 1.5, "focus": {...}, "f_number": 2.0}, ...]}
+    {"type": "keyframes", "keyframes": [{"time": 1.5, "focus": {...}, "f_number": 2.0,
+        "easing": "linear", "auto": false}, ...]}            focus as above, point or disparity
 
 Messages for presets are the business of `rtfocus.live.control`.
 """
@@ -19,7 +20,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rtfocus.errors import UsageError, suggest
-from rtfocus.live.state import EASINGS, LOOK, MODES, VIEWS, Focus, FocusMode, Keyframe, LiveState
+from rtfocus.live.state import (
+    EASINGS,
+    LOOK,
+    MODES,
+    VIEWS,
+    Easing,
+    Focus,
+    FocusMode,
+    Keyframe,
+    LiveState,
+)
 
 F_NUMBERS = (
     *(1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 2.8, 3.2, 3.5, 4.0, 4.5),
@@ -34,6 +45,9 @@ DISPARITY = (-0.5, 1.5)
 """Where a plane may be put: a scene spans about 0..1, and outliers lie outside."""
 
 MAX_KEYFRAMES = 500
+
+_LASTING = ("point", "disparity")
+"""Modes that mean the same whenever a file is played."""
 
 Check = Callable[[str, object], Any]
 
@@ -87,7 +101,7 @@ def _blades(name: str, value: object) -> int:
 
 
 _SHARE, _METRES, _TIME = _Number(0, 1), _Number(0.01, 1000), _Number(0, 1e6, digits=3)
-_F_NUMBER = _Number(0.5, 64)
+_F_NUMBER, _OPTIONAL_F_NUMBER = _Number(0.5, 64), _Number(0.5, 64, optional=True)
 _STEPS = _Number(-50, 50)
 
 SETTABLE: dict[str, Check] = {
@@ -127,7 +141,7 @@ def read_changes(
         "nudge": lambda: _read_nudge(message, state, plane),
         "peek": lambda: _read_peek(message),
         "seek": lambda: _read_seek(message, state),
-        "keyframes": lambda: _read_keyframes(message, modes),
+        "keyframes": lambda: _read_keyframes(message),
     }
     if not isinstance(kind, str) or kind not in readers:
         raise UsageError(f"message type {shown(kind)}: must be one of {', '.join(readers)}")
@@ -207,29 +221,30 @@ def _read_seek(message: Mapping[str, object], state: LiveState) -> dict[str, Any
     return {"seek": _TIME("time", message.get("time")), "seek_version": state.version + 1}
 
 
-def _read_keyframes(message: Mapping[str, object], modes: Collection[str]) -> dict[str, Any]:
+def _read_keyframes(message: Mapping[str, object]) -> dict[str, Any]:
     _only(message, "keyframes")
     given = message.get("keyframes")
     if not isinstance(given, list | tuple) or len(given) > MAX_KEYFRAMES:
         raise UsageError(f"keyframes: must be a list of at most {MAX_KEYFRAMES}")
-    read = (_read_keyframe(item, modes) for item in given)
+    read = (_read_keyframe(item) for item in given)
     by_time = {keyframe.time: keyframe for keyframe in read}  # of two at one moment, the later wins
     return {"keyframes": tuple(by_time[time] for time in sorted(by_time))}
 
 
-def _read_keyframe(item: object, modes: Collection[str]) -> Keyframe:
+def _read_keyframe(item: object) -> Keyframe:
     if not isinstance(item, dict) or not isinstance(item.get("focus"), dict):
         raise UsageError("keyframe: must have a time and a focus")
-    _only(item, "time", "focus", "f_number")
-    f_number = item.get("f_number")
+    _only(item, "time", "focus", "f_number", "easing", "auto")
     focus = {name: value for name, value in item["focus"].items() if value is not None}
-    if focus.get("mode") in ("disparity", "distance"):
+    if focus.get("mode") == "disparity":
         # As the state gives it: a plane that was moved by hand remembers its place.
         focus = {name: focus[name] for name in focus if name not in ("x", "y")}
     return Keyframe(
         cast(float, _TIME("time", item.get("time"))),
-        _read_focus(focus, modes),
-        None if f_number is None else _F_NUMBER("f_number", f_number),
+        _read_focus(focus, _LASTING),
+        cast("float | None", _OPTIONAL_F_NUMBER("f_number", item.get("f_number"))),
+        cast(Easing, SETTABLE["easing"]("easing", item.get("easing", "ease-in-out"))),
+        _switch("auto", item.get("auto", False)),
     )
 
 

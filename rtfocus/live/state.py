@@ -12,7 +12,7 @@ FocusMode = Literal["point", "follow", "face", "disparity", "distance"]
 """point: whatever is at a place; follow: the thing that was there when it was clicked; face: the
 face nearest the place; disparity, distance: a plane, wherever things are."""
 
-Easing = Literal["linear", "ease", "ease-in", "ease-out"]
+Easing = Literal["linear", "ease-in-out", "ease-out"]
 
 VIEWS: tuple[str, ...] = get_args(View)
 MODES: tuple[str, ...] = get_args(FocusMode)
@@ -45,13 +45,17 @@ class Keyframe:
 
     Attributes:
         time: in seconds from the start of the file.
-        focus: the target.
+        focus: the target: a point or a disparity.
         f_number: the aperture from then on; None leaves it as it is.
+        easing: how focus travels there.
+        auto: whether rtfocus found it; one that a user touches is theirs.
     """
 
     time: float
     focus: Focus
     f_number: float | None = None
+    easing: Easing = "ease-in-out"
+    auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class LiveState:
     depth_every: int = 1
     view: View = "result"
     peek: bool = False
-    rack_time: float = 0.4
-    easing: Easing = "ease"
+    rack_time: float = 0.5
+    easing: Easing = "ease-in-out"
     preset: str | None = None
     presets: tuple[str, ...] = ()
     playing: bool = True

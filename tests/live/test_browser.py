@@ -385,10 +385,13 @@ def test_play_pause_and_seek(file: Session) -> None:
 
 
 def test_keyframes_are_added_dragged_and_deleted(file: Session) -> None:
+    file.at(0.5, 0.4).double_click().perform()
+    file.until(lambda: file.state.focus.mode == "follow")
     file.slide("#seek", 2)
     file.click("#add-keyframe")
     file.until(lambda: len(file.state.keyframes) == 1)
     assert file.state.keyframes[0].time == pytest.approx(2, abs=0.6)
+    assert file.state.keyframes[0].focus.mode == "point"
     file.until(lambda: file.driver.find_elements(By.CSS_SELECTOR, ".keyframe"))
     before = file.state.keyframes[0].time
     wide = file.find("#keyframes").rect["width"]

@@ -155,6 +155,10 @@ def test_observers_hear_every_change_in_order(sent: list[dict[str, Any]]) -> Non
         ({"type": "seek", "time": -1}, "0 to 1e"),
         ({"type": "keyframes", "keyframes": [{"time": 1}]}, "a time and a focus"),
         ({"type": "keyframes", "keyframes": [{}] * 501}, "at most 500"),
+        (
+            {"type": "keyframes", "keyframes": [{"time": 1, "focus": {"mode": "follow"}}]},
+            "'follow' is not possible here",
+        ),
         ({"type": "preset", "action": "apply", "name": "no"}, "no preset 'no'"),
         ({"type": "preset", "action": "explode"}, "apply, save or delete"),
         ({"type": "preset", "action": "save", "name": "a\nb"}, "printable"),
@@ -225,7 +229,10 @@ def test_keyframes_are_kept_in_order_as_the_state_gives_them() -> None:
     control.apply({"type": "nudge", "name": "focus", "steps": 1})
     focus = control.snapshot().as_message()["focus"]  # a plane with a place
     place = {"mode": "point", "x": 0.1, "y": 0.9}
-    keyframes = [{"time": 4, "focus": focus, "f_number": 2.0}, {"time": 1, "focus": place}]
+    keyframes = [
+        {"time": 4, "focus": focus, "f_number": 2.0, "easing": "linear"},
+        {"time": 1, "focus": place, "auto": True},
+    ]
     state = control.apply({"type": "keyframes", "keyframes": keyframes})
     assert [k.time for k in state.keyframes] == [1, 4]
     again = control.apply({"type": "keyframes", "keyframes": state.as_message()["keyframes"]})

@@ -12,7 +12,7 @@ export class Job {
     $("render").addEventListener("click", () => {
       connection.send({ type: "render", action: this.#running ? "cancel" : "start" });
     });
-    $("media").addEventListener("pointerdown", () => connection.send({ type: "media" }));
+    $("media").addEventListener("focus", () => connection.send({ type: "media" }));
     $("media").addEventListener("change", ({ target }) => {
       if (target.value) connection.send({ type: "open", name: target.value });
     });

@@ -10,6 +10,7 @@ const AWAY = 40; // px above or below the timeline at which a dragged keyframe i
 export class Timeline {
   #connection;
   #state = null;
+  #readout = {};
   #duration = 0;
   #time = 0;
   #held = 0;
@@ -47,7 +48,9 @@ export class Timeline {
     if (JSON.stringify(before?.keyframes) !== JSON.stringify(state.keyframes)) this.#showKeyframes();
   }
 
-  showReadout({ time }) {
+  showReadout(readout) {
+    this.#readout = readout;
+    const { time } = readout;
     if (time != null && performance.now() - this.#held > 400) this.#showTime(time);
   }
 
@@ -56,9 +59,19 @@ export class Timeline {
   }
 
   addKeyframe() {
-    const { focus, f_number } = this.#state;
-    this.#sendKeyframes([...this.#state.keyframes, { time: this.#time, focus, f_number }]);
+    const { f_number, easing } = this.#state;
+    const keyframe = { time: this.#time, focus: this.#lastingFocus(), f_number, easing };
+    this.#sendKeyframes([...this.#state.keyframes, keyframe]);
     notice(`Focus keyframe at ${clockText(this.#time, true)}`, { time: 1500 });
+  }
+
+  /** What is in focus now as a point or a plane, which mean the same whenever the file is played. */
+  #lastingFocus() {
+    const { mode, x, y, value } = this.#state.focus;
+    const { place, plane } = this.#readout;
+    if (mode === "point") return { mode, x, y };
+    if (mode === "follow") return { mode: "point", x: place?.[0] ?? x, y: place?.[1] ?? y };
+    return { mode: "disparity", value: plane ?? value ?? 0.5 };
   }
 
   #sendKeyframes(keyframes) {
@@ -87,7 +100,8 @@ export class Timeline {
 
   #mark(keyframe, index) {
     const label = `Focus keyframe at ${clockText(keyframe.time, true)}`;
-    const mark = make("button", { type: "button", class: "keyframe", "aria-label": label });
+    const kind = keyframe.auto ? "keyframe auto" : "keyframe";
+    const mark = make("button", { type: "button", class: kind, "aria-label": label });
     mark.title = `${label}. Drag to move, Delete to remove`;
     const place = (time) => { mark.style.left = `${(100 * time) / Math.max(this.#duration, 0.01)}%`; };
     place(keyframe.time);
@@ -131,7 +145,7 @@ export class Timeline {
 
   #move(index, time) {
     const keyframes = this.#state.keyframes.map((keyframe, i) => (
-      i === index ? { ...keyframe, time: clamp(time, 0, this.#duration) } : keyframe
+      i === index ? { ...keyframe, time: clamp(time, 0, this.#duration), auto: false } : keyframe
     ));
     this.#sendKeyframes(keyframes);
   }
