@@ -55,7 +55,9 @@ export class Timeline {
   }
 
   toggle() {
-    this.#connection.send({ type: "set", playing: !this.#state.playing });
+    // Shown at once: whoever presses twice means the second to undo the first.
+    this.showState({ ...this.#state, playing: !this.#state.playing });
+    this.#connection.send({ type: "set", playing: this.#state.playing });
   }
 
   addKeyframe() {
