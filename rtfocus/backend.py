@@ -15,11 +15,13 @@ from rtfocus.device import Device
 from rtfocus.focus import Focuser
 from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
 from rtfocus.metrics import Metrics
+from rtfocus.readers import Decoding
 from rtfocus.render import make_renderer
 from rtfocus.settings import Settings
 from rtfocus.smooth import Smoother
 from rtfocus.upsample import Upsampler
 from rtfocus.views import draw_view
+from rtfocus.writers import Encoding, Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ class Stages:
 class Backend(Protocol):
     """Makes the stages of a job for one device, and carries pictures there and back."""
 
+    @property
+    def decoding(self) -> Decoding | None:
+        """The device as a decoder, for readers."""
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """The device as an encoder, for writers."""
+
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
         """See `rtfocus.depth.open_depth`."""
 
@@ -55,6 +65,14 @@ class Backend(Protocol):
 
     def make_metrics(self) -> Metrics:
         """A clock for stages that run one after the other."""
+
+    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
+        """The least ms per frame that stages could take here, where that can be told.
+
+        Args:
+            picture: height and width.
+            grid: height and width of depth maps.
+        """
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The frames, with their pictures on the device."""
@@ -68,11 +86,11 @@ class Backend(Protocol):
     def draw(self, settings: Settings, image: Any, result: Any, disparity: Any, plane: Any) -> Any:
         """The picture of the settings' view, see `rtfocus.views.draw_view`."""
 
-    def send(self, frame: Frame) -> Frame:
-        """Start to carry a frame's picture to the host, without waiting for it."""
+    def send(self, frame: Frame, form: Form) -> Frame:
+        """Start to bring a frame's picture into a writer's form, without waiting for it."""
 
     def receive(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames of `send`, with their pictures on the host."""
+        """The frames of `send`, with their pictures in that form, or else in RGB."""
 
 
 def open_backend(device: Device) -> Backend:
@@ -90,6 +108,8 @@ def open_backend(device: Device) -> Backend:
 
 class CpuBackend:
     """See `Backend`; everything is in the host's memory already."""
+
+    decoding = encoding = None
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -120,6 +140,10 @@ class CpuBackend:
         """See `Backend`; CPU time is that of the whole process, threads of the stages included."""
         return Metrics(cpu_clock=time.process_time)
 
+    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:  # noqa: ARG002
+        """See `Backend`; caches make it no matter of bytes."""
+        return {}
+
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""
         return iter(frames)
@@ -138,7 +162,7 @@ class CpuBackend:
         """See `Backend`."""
         return draw_view(settings.view, image, result, disparity, plane, settings.lens())
 
-    def send(self, frame: Frame) -> Frame:
+    def send(self, frame: Frame, form: Form) -> Frame:  # noqa: ARG002 - writers convert RGB
         """See `Backend`."""
         return frame
 

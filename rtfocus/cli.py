@@ -154,11 +154,12 @@ def bench(
     if json:
         _print_json(result)
         return 0
-    columns = ("wall_ms_p50", "wall_ms_p95", "cpu_ms_p50", "cpu_ms_p95")
+    columns = dict.fromkeys(column for row in result["stages"].values() for column in row)
     print(f"{size}, {frames} frames, {result['device']}, {result['depth']}")
     print(f"{'stage':10s}" + "".join(f"{column:>14s}" for column in columns))
     for stage, row in result["stages"].items():
-        print(f"{stage:10s}" + "".join(f"{row[column]:14.2f}" for column in columns))
+        cells = (f"{row[column]:14.3f}" if column in row else f"{'':14s}" for column in columns)
+        print(f"{stage:10s}" + "".join(cells).rstrip())
     return 0
 
 

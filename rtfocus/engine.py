@@ -11,6 +11,7 @@ from rtfocus.depth.base import DepthSource
 from rtfocus.frame import Disparity, Frame
 from rtfocus.metrics import Metrics
 from rtfocus.settings import Settings
+from rtfocus.writers import Form
 
 NETWORK_SMOOTHING = 0.5
 """Strength for depth that flickers, unless the user says otherwise."""
@@ -35,8 +36,19 @@ class Engine:
         look_ahead: int = 0,
         metrics: Metrics | None = None,
         depth_sink: DepthSink | None = None,
+        form: Form = "rgb",
     ) -> None:
-        """Args: look_ahead: frames that `stream` may look ahead; `refocus` never does."""
+        """Make the stages.
+
+        Args:
+            settings: what to do.
+            depth: where depth comes from.
+            backend: where it is done.
+            look_ahead: frames that `stream` may look ahead; `refocus` never does.
+            metrics: where the time of stages is counted.
+            depth_sink: keeps the depth.
+            form: what the writer takes.
+        """
         strength = settings.smooth
         if strength is None:
             strength = 0.0 if depth.steady else NETWORK_SMOOTHING
@@ -48,7 +60,7 @@ class Engine:
         self.lens = settings.lens()
         self._settings, self._backend = settings, backend
         self._metrics = metrics or Metrics()
-        self._depth_sink = depth_sink
+        self._depth_sink, self._form = depth_sink, form
 
     def refocus(self, frame: Frame) -> Frame:
         """The frame refocused, from itself and those before it."""
@@ -75,7 +87,7 @@ class Engine:
             yield self._finish(frame, steady)
 
     def deliver(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames of `stream` with their pictures on the host."""
+        """The frames of `stream` with their pictures as the writer takes them."""
         return self._backend.receive(frames)
 
     def close(self) -> None:
@@ -98,4 +110,4 @@ class Engine:
                 image = stages.renderer.render(frame.image, disparity, plane, self.lens)
         if view != "result":
             image = self._backend.draw(self._settings, frame.image, image, disparity, plane)
-        return self._backend.send(frame.with_image(image))
+        return self._backend.send(frame.with_image(image), self._form)

@@ -62,20 +62,40 @@ class FocusDisparity:
 FocusTarget = FocusPoint | FocusDistance | FocusDisparity
 
 
-class Focuser:
-    """Keeps the plane on its target.
+class SteadyPlane:
+    """Keeps a plane of focus on a thing whose disparity is measured, with noise, in every frame.
 
-    What is at a point is followed with hysteresis: the plane rests until the thing has moved by
-        more than noise,
-    then follows it at a rate that does not depend on the frame rate, until it is there. At a cut it
-    jumps.
+    The plane rests until the thing has moved by more than noise, then follows it at a rate that
+    does not depend on the frame rate, until it is there. At a cut it jumps.
     """
 
-    def __init__(self, target: FocusTarget) -> None:
-        self._target = target
+    def __init__(self) -> None:
         self._plane: float | None = None
         self._time = 0.0
         self._following = False
+
+    def update(self, seen: float, time: float, *, cut: bool) -> float:
+        """Normalised disparity of the plane, from that of the thing in a frame."""
+        elapsed, self._time = max(time - self._time, 0.0), time
+        if self._plane is None or cut:
+            self._plane, self._following = seen, False
+            return seen
+        away = seen - self._plane
+        if abs(away) > _HOLD:
+            self._following = True
+        elif abs(away) < _HOLD / 4:
+            self._following = False
+        if self._following:
+            self._plane += away * (1 - (1 - _FOLLOW) ** (30 * elapsed))
+        return self._plane
+
+
+class Focuser:
+    """Keeps the plane on its target; what is at a point is followed in depth (`SteadyPlane`)."""
+
+    def __init__(self, target: FocusTarget) -> None:
+        self._target = target
+        self._plane = SteadyPlane()
 
     def update(self, disparity: Disparity, frame: Frame) -> float:
         """Normalised disparity of the plane of focus.
@@ -93,30 +113,16 @@ class Focuser:
                 )
             scale, offset = disparity.metric
             return (1 / self._target.metres - offset) / scale
-        return self._follow(_disparity_at(self._target, disparity), disparity.cut, frame.time)
-
-    def _follow(self, seen: float, cut: bool, time: float) -> float:
-        elapsed, self._time = max(time - self._time, 0.0), time
-        if self._plane is None or cut:
-            self._plane, self._following = seen, False
-            return seen
-        away = seen - self._plane
-        if abs(away) > _HOLD:
-            self._following = True
-        elif abs(away) < _HOLD / 4:
-            self._following = False
-        if self._following:
-            self._plane += away * (1 - (1 - _FOLLOW) ** (30 * elapsed))
-        return self._plane
+        seen = disparity_at(self._target, disparity.values)
+        return self._plane.update(seen, frame.time, cut=disparity.cut)
 
 
-def _disparity_at(point: FocusPoint, disparity: Disparity) -> float:
+def disparity_at(point: FocusPoint, values: Map) -> float:
     """Disparity of the thing under the point: the median of what is about as near as the point.
 
     A plain median or mean of the window would lie between two things where the point is close to an
     edge.
     """
-    values = disparity.values
     height, width = values.shape
     x, y = min(int(point.x * width), width - 1), min(int(point.y * height), height - 1)
 

@@ -21,7 +21,7 @@ from rtfocus.metrics import Metrics
 from rtfocus.overlap import Ahead
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
-from rtfocus.writers import check_output, open_writer
+from rtfocus.writers import Encoding, Form, Writer, check_output, open_writer
 
 T = TypeVar("T")
 
@@ -121,9 +121,9 @@ class Job:
             rate = (
                 None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
             )
-            reader = stack.enter_context(open_reader(self._source, rate))
-            info = reader.info
             backend = open_backend(device)
+            reader = stack.enter_context(open_reader(self._source, rate, backend.decoding))
+            info = reader.info
             depth = backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s (%s)", depth.description, device, device.reason)
@@ -131,7 +131,12 @@ class Job:
             if settings.save_depth is not None:
                 sink = open_depth_writer(settings.save_depth, info, overwrite=self._overwrite)
                 stack.enter_context(sink)
-            writers = [stack.enter_context(self._open_writer(name, info)) for name in self._outputs]
+            # Pictures stay on the device only where one writer takes them all.
+            encoding = backend.encoding if len(self._outputs) == 1 else None
+            writers = [
+                stack.enter_context(self._open_writer(name, info, encoding))
+                for name in self._outputs
+            ]
             engine = Engine(
                 settings,
                 depth,
@@ -139,6 +144,7 @@ class Job:
                 look_ahead=0 if info.kind == "image" else settings.look_ahead,
                 metrics=metrics,
                 depth_sink=sink,
+                form=_common_form(writers),
             )
             stack.callback(engine.close)
 
@@ -174,7 +180,7 @@ class Job:
             stages=stages,
         )
 
-    def _open_writer(self, name: str, info: StreamInfo) -> Any:
+    def _open_writer(self, name: str, info: StreamInfo, encoding: Encoding | None) -> Writer:
         settings = self._settings
         return open_writer(
             name,
@@ -184,6 +190,7 @@ class Job:
             preset=settings.encoder_preset,
             overwrite=self._overwrite,
             threads=settings.cores(),
+            encoding=encoding,
         )
 
     def _until_end(self, items: Iterable[T]) -> Iterator[T]:
@@ -195,6 +202,12 @@ class Job:
                 yield item
         except InputCutShort as cut:
             self._cut = cut
+
+
+def _common_form(writers: Sequence[Writer]) -> Form:
+    """What all writers take."""
+    forms = {writer.takes for writer in writers}
+    return forms.pop() if len(forms) == 1 else "rgb"
 
 
 __all__ = ["Frame", "Job", "Summary", "refocus"]

@@ -36,12 +36,21 @@ def test_a_flat_picture_gives_finite_depth(level: int) -> None:
 
 
 def test_it_sees_the_depth_of_the_built_in_scene() -> None:
-    """A scene that it was never shown."""
+    """A scene that it was never shown, and that makes no sense upside down.
+
+    How good the network is, models/README.md says; this is about what it is fed and asked.
+    """
     with open_reader("pattern:640x360@30,0.1s") as reader:
         frame = next(iter(reader))
     assert frame.disparity is not None
-    disparity = estimate(frame.image)
-    rows = np.linspace(0, 359, disparity.shape[0]).astype(int)
-    columns = np.linspace(0, 639, disparity.shape[1]).astype(int)
-    truth = frame.disparity[np.ix_(rows, columns)]
-    assert np.corrcoef(disparity.ravel(), truth.ravel())[0, 1] > 0.6
+
+    def likeness(image: Image, truth: Map) -> float:
+        disparity = estimate(image)
+        rows = np.linspace(0, 359, disparity.shape[0]).astype(int)
+        columns = np.linspace(0, 639, disparity.shape[1]).astype(int)
+        truth = truth[np.ix_(rows, columns)]
+        return float(np.corrcoef(disparity.ravel(), truth.ravel())[0, 1])
+
+    assert likeness(frame.image, frame.disparity) > 0.3
+    upside_down = np.ascontiguousarray(frame.image[::-1])
+    assert likeness(upside_down, frame.disparity[::-1]) < 0

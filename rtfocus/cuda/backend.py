@@ -10,6 +10,7 @@ import numpy as np
 
 from rtfocus.backend import Stages
 from rtfocus.cuda.disparity import DeviceDisparity
+from rtfocus.cuda.floor import compulsory_bytes, copy_bandwidth
 from rtfocus.cuda.focus import CudaFocuser
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.cuda.metrics import CudaMetrics
@@ -18,6 +19,8 @@ from rtfocus.cuda.render import CudaRenderer
 from rtfocus.cuda.smooth import CudaSmoother
 from rtfocus.cuda.transfer import Downloader, InFlight, Uploader
 from rtfocus.cuda.upsample import CudaUpsampler
+from rtfocus.cuda.video import GpuDecoding, GpuEncoding, GpuPicture
+from rtfocus.cuda.yuv import YuvConverter, split_i420
 from rtfocus.depth import open_depth
 from rtfocus.depth.base import DepthSource
 from rtfocus.device import Device
@@ -28,6 +31,7 @@ from rtfocus.metrics import Metrics
 from rtfocus.render import TIERS
 from rtfocus.settings import Settings
 from rtfocus.views import draw_view
+from rtfocus.writers import Form
 
 
 class CudaBackend:
@@ -38,6 +42,8 @@ class CudaBackend:
         self._device = device
         self._gpu = Gpu(device.index)
         self._uploader, self._downloader = Uploader(self._gpu), Downloader(self._gpu)
+        self._converter = YuvConverter(self._gpu)
+        self.decoding, self.encoding = GpuDecoding(self._gpu), GpuEncoding(self._gpu)
         self._placed: tuple[Map, Array] | None = None
 
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
@@ -65,6 +71,12 @@ class CudaBackend:
     def make_metrics(self) -> Metrics:
         """See `Backend`."""
         return CudaMetrics(self._gpu)
+
+    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
+        """See `Backend`; from the speed of a copy, measured now."""
+        bandwidth = copy_bandwidth(self._gpu)
+        needed = compulsory_bytes(picture, grid)
+        return {stage: 1000 * count / bandwidth for stage, count in needed.items()}
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""
@@ -100,11 +112,18 @@ class CudaBackend:
         """A picture on the host, from wherever it is."""
         return image if isinstance(image, np.ndarray) else self._gpu.download(image)
 
-    def send(self, frame: Frame) -> Frame:
+    def send(self, frame: Frame, form: Form) -> Frame:
         """See `Backend`."""
-        if isinstance(frame.image, np.ndarray):
-            return frame
-        return frame.with_image(self._downloader.start(frame.image))
+        image: Any = frame.image
+        if form == "device":
+            source = self._gpu.upload(image) if isinstance(image, np.ndarray) else image
+            image = GpuPicture(self._converter.to_nv12(source), self._gpu.record())
+        elif form == "i420" and not isinstance(image, np.ndarray):
+            unpack = partial(split_i420, size=image.shape[:2])
+            image = self._downloader.start(self._converter.to_i420(image), unpack)
+        elif not isinstance(image, np.ndarray):
+            image = self._downloader.start(image)
+        return frame.with_image(image)
 
     def receive(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""

@@ -26,6 +26,7 @@ class Gpu:
     come and go on two others, so that copies overlap with the work.
 
     Attributes:
+        index: number of the GPU.
         cupy: the module.
         device: the GPU.
         compute: stream of the network and of every kernel.
@@ -36,7 +37,7 @@ class Gpu:
 
     def __init__(self, index: int = 0) -> None:
         """Raises: DeviceError: there is no such GPU, or it cannot be used."""
-        self.cupy = import_cupy()
+        self.index, self.cupy = index, import_cupy()
         with device_errors():
             self.device = self.cupy.cuda.Device(index)
             with self.device:
@@ -85,6 +86,11 @@ class Gpu:
         with device_errors(), self.device:
             result: NDArray[Any] = array.get(stream=self.compute)
         return result
+
+    def record(self) -> Any:
+        """An event that comes when all work given to `compute` so far is done."""
+        with device_errors(), self.device:
+            return self.compute.record()
 
     def launch(
         self,

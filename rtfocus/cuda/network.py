@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,12 @@ from rtfocus.depth.flip import blend_weights
 from rtfocus.depth.onnx_depth import TYPES, OnnxDepth
 from rtfocus.depth.session import import_runtime, open_session, runtime_errors
 from rtfocus.device import Device
-from rtfocus.errors import ModelError
+from rtfocus.errors import DeviceError, ModelError
 from rtfocus.frame import Frame
+
+_log = logging.getLogger("rtfocus")
+
+_TENSORRT = "TensorrtExecutionProvider"
 
 _MIRROR, _HALF, _BLEND = 1, 2, 4
 """Flags of the kernels."""
@@ -88,10 +93,11 @@ class CudaNetworkDepth(OnnxDepth):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
         settings = {"picture": picture, "size": size, "every": every}
         try:
-            try:
-                self._open(path, device, settings, graph=True)
-            except ModelError:  # not every network can be captured
-                self._open(path, device, settings, graph=False)
+            if not self._open_tensorrt(path, device, settings):
+                try:
+                    self._open(path, device, settings, graph=True)
+                except ModelError:  # not every network can be captured
+                    self._open(path, device, settings, graph=False)
         except BaseException:
             self._worker.shutdown()
             raise
@@ -109,6 +115,20 @@ class CudaNetworkDepth(OnnxDepth):
         self._worker.shutdown()
         self._session = self._binding = None
         self._check_counts()
+
+    def _open_tensorrt(self, path: Path, device: Device, settings: dict[str, Any]) -> bool:
+        """Whether TensorRT, where it is installed, runs the network."""
+        version = tensorrt_version()
+        if version is None or _TENSORRT not in import_runtime().get_available_providers():
+            return False
+        providers = (_TENSORRT, *device.providers)
+        try:
+            self._open(path, replace(device, providers=providers), settings, graph=True)
+        except (DeviceError, ModelError) as error:
+            _log.info("CUDA runs the depth network, since TensorRT %s does not: %s", version, error)
+            return False
+        self.description += f" by TensorRT {version}"
+        return True
 
     def _open(self, path: Path, device: Device, settings: dict[str, Any], *, graph: bool) -> None:
         gpu = self._gpu
@@ -262,10 +282,10 @@ def provider_options(
             "arena_extend_strategy": "kSameAsRequested",
         }
     }
-    if "TensorrtExecutionProvider" in device.providers and path.is_file():
+    if _TENSORRT in device.providers and path.is_file():
         folder = _engines(gpu, device, path)
         folder.mkdir(parents=True, exist_ok=True)
-        options["TensorrtExecutionProvider"] = {
+        options[_TENSORRT] = {
             **common,
             "trt_cuda_graph_enable": captured,
             "trt_engine_cache_enable": "1",

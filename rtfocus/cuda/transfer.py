@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtfocus.cuda.errors import device_errors
 from rtfocus.cuda.gpu import Array, Gpu
-from rtfocus.frame import Frame, Image
+from rtfocus.cuda.yuv import YuvConverter
+from rtfocus.frame import Frame
+from rtfocus.planes import CodedPicture, Planes
 
 _SLOTS = 3
 """Host buffers of pictures on their way to the GPU."""
 
 
 class Uploader:
-    """Copies pictures to the GPU through page-locked memory, one frame ahead of its use."""
+    """Copies pictures to the GPU through page-locked memory, one frame ahead of its use.
+
+    What a decoder gives is carried as it is, half the bytes of RGB, and converted on the GPU; what
+    the GPU has decoded itself is not carried at all.
+    """
 
     def __init__(self, gpu: Gpu) -> None:
-        self._gpu = gpu
+        self._gpu, self._converter = gpu, YuvConverter(gpu)
         self._slots: list[_Slot] = []
         self._turn = 0
 
@@ -30,57 +38,114 @@ class Uploader:
 
         All work given to the GPU from then on may use them.
         """
-        before: tuple[Frame, Any] | None = None
+        before: _Started | None = None
         for frame in frames:
             started = self._start(frame)
             if before is not None:
-                yield self._ready(*before)
+                yield self._ready(before)
             before = started
         if before is not None:
-            yield self._ready(*before)
+            yield self._ready(before)
 
-    def _start(self, frame: Frame) -> tuple[Frame, Any]:
-        gpu = self._gpu
-        slot = self._next_slot(frame.image.shape)
-        np.copyto(slot.host, frame.image)
-        image = gpu.empty(frame.image.shape, np.uint8)
+    def _start(self, frame: Frame) -> _Started:
+        gpu, picture = self._gpu, frame.image
+        if not isinstance(picture, CodedPicture):
+            image = gpu.empty(picture.shape, np.uint8)
+            slot = self._copy((picture,), image.reshape(-1))
+            return _Started(frame, slot, lambda: image)
+        planes = picture.planes
+        if isinstance(planes.luma, np.ndarray):
+            sizes = [plane.nbytes for plane in planes.arrays]
+            memory = gpu.empty(sum(sizes), np.uint8)
+            slot = self._copy(planes.arrays, memory)
+            parts = pairwise(np.cumsum([0, *sizes]).tolist())
+            luma, *chroma = (
+                memory[first:last].view(plane.dtype).reshape(plane.shape)
+                for plane, (first, last) in zip(planes.arrays, parts, strict=True)
+            )
+            planes = Planes(luma, tuple(chroma))
+        else:
+            slot = self._next_slot(0)
+            with device_errors(), gpu.device:
+                slot.done = gpu.cupy.cuda.Stream.null.record()  # where the decoder works
+        return _Started(frame, slot, lambda: self._converter.to_rgb(picture, planes))
+
+    def _copy(self, parts: tuple[NDArray[Any], ...], memory: Array) -> _Slot:
+        """Start to copy arrays, one after the other, to device memory (n,) uint8."""
+        gpu, slot = self._gpu, self._next_slot(memory.nbytes)
+        at = 0
+        for part in parts:
+            room = slot.host[at : at + part.nbytes]
+            np.copyto(room.view(part.dtype).reshape(part.shape), part)
+            at += part.nbytes
         with device_errors(), gpu.device:
             # The memory may have been another picture's, which work given so far still reads.
             gpu.up.wait_event(gpu.compute.record())
-            image.set(slot.host, stream=gpu.up)
+            memory.set(slot.host, stream=gpu.up)
             slot.done = gpu.up.record()
-        return frame.with_image(image), slot.done
+        return slot
 
-    def _ready(self, frame: Frame, copied: Any) -> Frame:
-        with device_errors(), self._gpu.device:
-            self._gpu.compute.wait_event(copied)
-        return frame
+    def _ready(self, started: _Started) -> Frame:
+        gpu, slot = self._gpu, started.slot
+        with device_errors(), gpu.device:
+            gpu.compute.wait_event(slot.done)
+        image = started.finish()
+        slot.owner = started.frame  # kept until it has been read
+        with device_errors(), gpu.device:
+            slot.done = gpu.compute.record()
+        return started.frame.with_image(image)
 
-    def _next_slot(self, shape: tuple[int, ...]) -> _Slot:
-        """A buffer whose last copy is done."""
-        if not self._slots or self._slots[0].host.shape != shape:
-            self._slots = [_Slot(self._gpu.empty_pinned(shape)) for _ in range(_SLOTS)]
+    def _next_slot(self, size: int) -> _Slot:
+        """A buffer that nothing reads any more."""
+        if not self._slots or self._slots[0].host.nbytes != size:
+            for slot in self._slots:
+                slot.wait()
+            self._slots = [_Slot(self._gpu.empty_pinned((size,))) for _ in range(_SLOTS)]
         self._turn = (self._turn + 1) % _SLOTS
         slot = self._slots[self._turn]
-        if slot.done is not None:
-            with device_errors():
-                slot.done.synchronize()
+        slot.wait()
         return slot
 
 
 @dataclass(slots=True)
 class _Slot:
-    host: Image
+    """A host buffer, and whose picture was last read from it or with it."""
+
+    host: NDArray[np.uint8]
     done: Any = None
+    owner: Frame | None = None
+
+    def wait(self) -> None:
+        if self.done is not None:
+            with device_errors():
+                self.done.synchronize()
+        self.owner = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A frame on its way, and what makes its picture once it has come."""
+
+    frame: Frame
+    slot: _Slot
+    finish: Callable[[], Array]
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A picture on its way to the host."""
+    """A picture on its way to the host.
 
-    source: Array  # kept until it has been read
-    host: Image
+    Attributes:
+        source: in the GPU's memory, kept until it has been read.
+        host: where it comes to.
+        done: event of the copy.
+        unpack: makes of the bytes what the writer takes.
+    """
+
+    source: Array
+    host: NDArray[np.uint8]
     done: Any
+    unpack: Callable[[NDArray[np.uint8]], Any]
 
 
 class Downloader:
@@ -88,21 +153,25 @@ class Downloader:
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
-        self._free: deque[Image] = deque()
+        self._free: deque[NDArray[np.uint8]] = deque()
 
-    def start(self, image: Array) -> InFlight:
-        """Copy a picture as soon as all work given to the GPU so far is done."""
+    def start(
+        self, picture: Array, unpack: Callable[[NDArray[np.uint8]], Any] = lambda x: x
+    ) -> InFlight:
+        """Copy a uint8 array as soon as all work given to the GPU so far is done."""
         gpu = self._gpu
-        host = self._free.popleft() if self._free else gpu.empty_pinned(image.shape)
+        if self._free and self._free[0].shape != picture.shape:
+            self._free.clear()
+        host = self._free.popleft() if self._free else gpu.empty_pinned(picture.shape)
         with device_errors(), gpu.device:
             gpu.down.wait_event(gpu.compute.record())
-            image.get(stream=gpu.down, out=host, blocking=False)
-            return InFlight(image, host, gpu.down.record())
+            picture.get(stream=gpu.down, out=host, blocking=False)
+            return InFlight(picture, host, gpu.down.record(), unpack)
 
-    def finish(self, picture: InFlight) -> Image:
+    def finish(self, picture: InFlight) -> Any:
         """The picture in memory of its own."""
         with device_errors():
             picture.done.synchronize()
         image = np.array(picture.host)
         self._free.append(picture.host)
-        return image
+        return picture.unpack(image)

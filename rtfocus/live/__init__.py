@@ -1,1 +1,1 @@
-"""What live work needs beside readers and writers: slots between threads, outlets, captions."""
+"""Video that is watched, and steered, as it comes."""

@@ -15,12 +15,18 @@ from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.realtime import RealtimeReader
 from rtfocus.readers.reopening import OnLoss
 from rtfocus.readers.stream import open_stream
-from rtfocus.readers.video import VideoReader
+from rtfocus.readers.video import Decoding, VideoReader
 
-__all__ = ["OnLoss", "Reader", "open_reader", "open_realtime"]
+__all__ = ["Decoding", "OnLoss", "Reader", "open_reader", "open_realtime"]
 
 
-def open_reader(source: str, rate: Fraction | None = None, *, on_loss: OnLoss = "wait") -> Reader:
+def open_reader(
+    source: str,
+    rate: Fraction | None = None,
+    decoding: Decoding | None = None,
+    *,
+    on_loss: OnLoss = "wait",
+) -> Reader:
     """Open whatever the user named.
 
     Args:
@@ -28,6 +34,7 @@ def open_reader(source: str, rate: Fraction | None = None, *, on_loss: OnLoss = 
             `pattern[:WxH@RATE,DURATIONs]`, `camera:N[:WxH][@RATE][,FORMAT]` or /dev/videoN, or the
             URL of a stream. What a file is, is told by its content, not its name.
         rate: frames per second, for a directory of images only; 25 if None.
+        decoding: a device that decodes video.
         on_loss: of a camera or stream: wait for it to come back, or stop with `InputCutShort`.
 
     Raises:
@@ -48,7 +55,7 @@ def open_reader(source: str, rate: Fraction | None = None, *, on_loss: OnLoss = 
     path = Path(source)
     if path.is_dir():
         return SequenceReader(source, rate)
-    return ImageReader(source) if is_image(_head(path)) else VideoReader(source)
+    return ImageReader(source) if is_image(_head(path)) else VideoReader(source, decoding)
 
 
 def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = False) -> Reader:

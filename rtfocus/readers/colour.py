@@ -21,7 +21,9 @@ from rtfocus.errors import InputError
 from rtfocus.frame import Image
 from rtfocus.kernels.from_yuv import Samples, yuv_to_rgb
 from rtfocus.kernels.jit import F32
+from rtfocus.planes import CodedPicture, Planes
 from rtfocus.readers.alpha import over_black
+from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.tone import HDR_TRANSFERS, ToneMapper, find_mapper
 
 _log = logging.getLogger("rtfocus")
@@ -99,15 +101,44 @@ class ColourConverter:
         coded = convert(frame, tags, 8 if mapper is None else 16)
         return cast(Image, coded) if mapper is None else mapper.map(cast(NDArray[np.uint16], coded))
 
+    def coded(
+        self, frame: av.VideoFrame, orientation: Orientation, on_device: Planes | None = None
+    ) -> CodedPicture | None:
+        """The picture as it is stored, for whoever converts it; None where only `convert` can.
+
+        Args:
+            frame: the picture.
+            orientation: which way up it is to be shown.
+            on_device: its planes, NV12 or P010, where they are not in the host's memory.
+        """
+        tags = ColourTags.of(frame)
+        if find_mapper(tags.transfer, tags.primaries) is not None:
+            return None
+        if on_device is not None and tags.matrix in _KR_KB:
+            planes, shift_x, shift_y = on_device, 1, 1
+            bits = 8 * planes.luma.itemsize  # P010 has its ten at the top
+        elif _is_planar(frame, tags):
+            self._announce(frame, None)
+            widths = (plane.width for plane in frame.planes)
+            luma, cb, cr = (
+                plane[:, :width] for plane, width in zip(_planes(frame), widths, strict=True)
+            )
+            planes, (shift_x, shift_y) = Planes(luma, (cb, cr)), _shifts(frame)
+            bits = frame.format.components[0].bits
+        else:
+            return None
+        matrix = yuv_matrix(tags.matrix, tags.full_range, bits, 255)
+        return CodedPicture(planes, shift_x, shift_y, self._taps, matrix, orientation, frame)
+
     def _planar(self, frame: av.VideoFrame, tags: ColourTags, bits: int) -> Samples:
         """Planar YUV to RGB of 8 or 16 bits by a kernel that knows where chroma lies.
 
         It takes a sixth of the time of swscale's exact path, which takes all chroma for centred.
         """
         luma, cb, cr = _planes(frame)
-        kind = frame.format
-        shift_x, shift_y = 2 - kind.chroma_width(2), 2 - kind.chroma_height(2)
-        matrix = yuv_matrix(tags.matrix, tags.full_range, kind.components[0].bits, 2**bits - 1)
+        shift_x, shift_y = _shifts(frame)
+        depth = frame.format.components[0].bits
+        matrix = yuv_matrix(tags.matrix, tags.full_range, depth, 2**bits - 1)
         out = np.empty((frame.height, 3 * frame.width), np.uint8 if bits == 8 else np.uint16)
         yuv_to_rgb(luma, cb, cr, shift_x, shift_y, self._taps, matrix, out, 0, frame.height)
         return out.reshape(frame.height, frame.width, 3)
@@ -192,6 +223,11 @@ def _is_planar(frame: av.VideoFrame, tags: ColourTags) -> bool:
         and tags.matrix in _KR_KB
         and all(plane.line_size > 0 for plane in frame.planes)
     )
+
+
+def _shifts(frame: av.VideoFrame) -> tuple[int, int]:
+    """1 where chroma has half the columns, and half the rows, else 0."""
+    return 2 - frame.format.chroma_width(2), 2 - frame.format.chroma_height(2)
 
 
 def _planes(frame: av.VideoFrame) -> list[Samples]:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 
 import av
 import av.container
@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
+from rtfocus.planes import Planes
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
@@ -48,6 +49,16 @@ _TIMEOUT_S = 10.0
 _CHECK = "Check that the file plays; if it is still being written or copied, wait for that to end."
 
 
+class Decoding(Protocol):
+    """A device that decodes video, and converts pictures to RGB itself."""
+
+    def open(self, source: str) -> av.container.InputContainer | None:
+        """Open a file to be decoded there; None where that cannot be, having said why."""
+
+    def planes(self, frame: av.VideoFrame) -> Planes | None:
+        """A decoded picture's planes in the device's memory; None if it is in the host's."""
+
+
 class VideoReader(Reader):
     """The main video stream of a file: upright RGB pictures with the stream's own times.
 
@@ -55,8 +66,13 @@ class VideoReader(Reader):
     promises, or whose picture size changes, raises `InputCutShort` after its last good frame.
     """
 
-    def __init__(self, source: str) -> None:
-        """Open the file and decode its first picture; `InputError` where there is none."""
+    def __init__(self, source: str, decoding: Decoding | None = None) -> None:
+        """Open the file and decode its first picture; `InputError` where there is none.
+
+        Args:
+            source: the file.
+            decoding: a device; frames then have a `CodedPicture` for their image wherever possible.
+        """
         self._source = source
         self._lock = threading.Lock()
         self._closed = False
@@ -65,24 +81,17 @@ class VideoReader(Reader):
         self._reached = 0.0  # latest time of any stream so far [s]
         self._container = open_container(source)
         try:
-            self._stream = main_stream(source, self._container)
-            self._stream.thread_type = ThreadType.AUTO
-            self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
-            self._packets = self._container.demux()
-            self._pictures = self._decode()
-            first = next(self._pictures, None)
-            if first is None:
-                reason = f" ({self._damage})" if self._damage else ""
-                raise InputError(
-                    f"{source!r} holds no picture that can be decoded{reason}. {_CHECK}"
-                )
+            first = self._start()
             self._orientation = orientation(first)
             self._info = self._describe(first)
+            self._colour = ColourConverter(source, self._stream.codec_context.name)
+            self._decoding = decoding
+            if decoding is not None and self._colour.coded(first, self._orientation) is not None:
+                first = self._move_to(decoding) or first
         except BaseException:
             self._container.close()
             raise
         self._first: av.VideoFrame | None = first
-        self._colour = ColourConverter(source, self._stream.codec_context.name)
 
     @property
     def info(self) -> StreamInfo:
@@ -102,8 +111,7 @@ class VideoReader(Reader):
             if (picture.width, picture.height) != size:
                 raise self._size_change(picture, size, index, timeline.span * time_base)
             pts = timeline.place(picture.pts, picture.duration)
-            image = self._orientation.apply(self._colour.convert(picture))
-            yield Frame(image, index, pts, time_base, picture.duration)
+            yield Frame(self._image(picture), index, pts, time_base, picture.duration)
             index += 1
             picture = next(self._pictures, None)
         if not self._closed:
@@ -115,6 +123,42 @@ class VideoReader(Reader):
             if not self._closed:
                 self._closed = True
                 self._container.close()
+
+    def _start(self) -> av.VideoFrame:
+        """Begin to decode the container; its first picture."""
+        self._stream = main_stream(self._source, self._container)
+        self._stream.thread_type = ThreadType.AUTO
+        self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
+        self._packets = self._container.demux()
+        self._pictures = self._decode()
+        first = next(self._pictures, None)
+        if first is None:
+            reason = f" ({self._damage})" if self._damage else ""
+            raise InputError(
+                f"{self._source!r} holds no picture that can be decoded{reason}. {_CHECK}"
+            )
+        return first
+
+    def _move_to(self, decoding: Decoding) -> av.VideoFrame | None:
+        """Decode on a device from now on; the first picture, None where that cannot be."""
+        container = decoding.open(self._source)
+        if container is None:
+            return None
+        self._container.close()
+        self._container, self._reached = container, 0.0
+        first = self._start()
+        if decoding.planes(first) is None:
+            codec = self._stream.codec_context.name
+            _log.info("decoding on the CPU: NVDEC does not take %s (%s)", codec, first.format.name)
+        return first
+
+    def _image(self, picture: av.VideoFrame) -> Any:
+        if self._decoding is not None:
+            planes = self._decoding.planes(picture)
+            coded = self._colour.coded(picture, self._orientation, planes)
+            if coded is not None:
+                return coded
+        return self._orientation.apply(self._colour.convert(picture))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while (pictures := self._step()) is not None:

@@ -9,14 +9,15 @@ from rtfocus.frame import StreamInfo
 from rtfocus.readers.address import check_address, is_address
 from rtfocus.writers import images, video
 from rtfocus.writers.atomic import path_errors
-from rtfocus.writers.base import Writer
+from rtfocus.writers.base import Form, Writer
+from rtfocus.writers.codec import Encoding
 from rtfocus.writers.images import ImageWriter, SequenceWriter
 from rtfocus.writers.stream import OUTPUT_SCHEMES, StreamWriter
 from rtfocus.writers.video import VideoWriter
 from rtfocus.writers.virtual_camera import VirtualCameraWriter, load_pyvirtualcam
 from rtfocus.writers.window import WindowWriter, check_display
 
-__all__ = ["Writer", "check_output", "is_live_output", "open_writer"]
+__all__ = ["Encoding", "Form", "Writer", "check_output", "is_live_output", "open_writer"]
 
 _WINDOW, _CAMERA = "window", "camera:"
 
@@ -75,6 +76,7 @@ def open_writer(
     preset: str | None = None,
     overwrite: bool = False,
     threads: int = 0,
+    encoding: Encoding | None = None,
 ) -> Writer:
     """Open whatever the user named.
 
@@ -87,6 +89,7 @@ def open_writer(
         preset: of the encoder.
         overwrite: replace what is there.
         threads: of the encoder; 0: its own choice.
+        encoding: a device that the pictures are on.
 
     Raises:
         UsageError: no known format or encoder, options that do not fit, or it is there already.
@@ -118,6 +121,7 @@ def open_writer(
         preset=preset,
         overwrite=overwrite,
         threads=threads,
+        encoding=encoding,
     )
 
 

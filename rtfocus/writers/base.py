@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from rtfocus.frame import Frame
+
+Form = Literal["rgb", "i420", "device"]
+"""What pictures are: RGB on the host, or in YUV 4:2:0, BT.709, limited range, as `Planes` on the
+host, or in whatever form an encoder on the device takes."""
 
 
 class Writer(Protocol):
@@ -13,7 +17,12 @@ class Writer(Protocol):
     As a context manager it closes on a clean exit, and on an exception calls `discard`.
     `InputCutShort` and
     KeyboardInterrupt count as a clean exit: what was written so far is finalised and plays.
+
+    Attributes:
+        takes: the form of pictures that costs it the least; it takes RGB, too.
     """
+
+    takes: Form
 
     def write(self, frame: Frame) -> None:
         """Add one frame; `OutputError` if that fails."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import av
 from av.codec import Codec, codecs_available
 from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 
 from rtfocus.errors import UsageError
 from rtfocus.frame import StreamInfo
+
+_log = logging.getLogger("rtfocus")
 
 FRIENDLY = {
     "h264": ("libx264",),
@@ -37,6 +42,9 @@ _DEFAULTS: dict[str, dict[str, str]] = {
     "libvpx-vp9": {"deadline": "good", "cpu-used": "4", "row-mt": "1", "crf": "28", "b": "0"},
 }
 """What an encoder is told unless the user says otherwise: looks like the source, in little time."""
+
+_NVENC = {"preset": "p4", "rc": "vbr", "b": "0", "cq": "19"}
+_DEFAULTS |= dict.fromkeys(("h264_nvenc", "hevc_nvenc", "av1_nvenc"), _NVENC)
 
 _X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
@@ -63,6 +71,22 @@ _LOSSLESS = {
 
 _ONLY_BT601 = {"libvpx", "mjpeg"}
 """Encoders whose bitstream knows no other colour matrix: VP8 and JPEG."""
+
+
+class Encoding(Protocol):
+    """A device that encodes video of pictures in its memory.
+
+    Attributes:
+        encoders: its encoders by names of codecs.
+        pixel_format: what they are fed.
+    """
+
+    encoders: Mapping[str, str]
+    pixel_format: str
+
+    def frame(self, picture: Any) -> VideoFrame:
+        """A picture of the form "device" for them."""
+
 
 RGB, BT709, BT601 = 0, 1, 5  # of colour matrices, as in ITU-T H.273
 LIMITED, FULL = 1, 2  # FFmpeg's numbers of ranges
@@ -110,9 +134,14 @@ class Encoder:
 
 
 def choose_encoder(
-    codec: str, info: StreamInfo, *, crf: float | None, preset: str | None
+    codec: str,
+    info: StreamInfo,
+    *,
+    crf: float | None = None,
+    preset: str | None = None,
+    encoding: Encoding | None = None,
 ) -> Encoder:
-    """Find an encoder, and try that it opens for this picture.
+    """Find an encoder, and try that it opens for this picture: the device's, else another.
 
     A picture of odd width or height keeps its size: it goes to encoders that have no such 4:2:0
     (x264, x265) as 4:2:2 or 4:4:4.
@@ -122,10 +151,24 @@ def choose_encoder(
         info: the video to encode.
         crf: constant quality, in the encoder's own units; None: the encoder's or our default.
         preset: of the encoder.
+        encoding: a device.
 
     Raises:
         UsageError: no such encoder or preset, or it refuses what it is told.
     """
+    name = None if encoding is None else encoding.encoders.get(codec.lower())
+    if encoding is not None and name is not None and info.width % 2 == info.height % 2 == 0:
+        try:
+            chosen = _choose(name, info, crf, preset)
+        except UsageError as error:
+            _log.info("encoding on the CPU: %s", error)
+        else:
+            _log.info("encoding on the GPU with %s", name)
+            return replace(chosen, pixel_format=encoding.pixel_format)
+    return _choose(codec, info, crf, preset)
+
+
+def _choose(codec: str, info: StreamInfo, crf: float | None, preset: str | None) -> Encoder:
     os.environ.setdefault("SVT_LOG", "0")  # else SVT-AV1 writes its settings to stderr
     name = _find(codec)
     found = Codec(name, "w")

@@ -10,6 +10,7 @@ import cv2
 from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image
 from rtfocus.writers.atomic import AtomicOutput, path_errors
+from rtfocus.writers.base import Form
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
@@ -23,6 +24,8 @@ _PARAMETERS = {
 
 class ImageWriter(AtomicOutput):
     """One image file, of one frame."""
+
+    takes: Form = "rgb"
 
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         """Raises UsageError or OutputError where the file may not or cannot be written."""
@@ -46,6 +49,8 @@ class ImageWriter(AtomicOutput):
 
 class SequenceWriter(AtomicOutput):
     """A directory of PNG files, named by the number of the frame."""
+
+    takes: Form = "rgb"
 
     def __init__(self, target: Path, *, overwrite: bool = False) -> None:
         """Raises UsageError or OutputError where the directory may not or cannot be written."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
-from rtfocus.writers.base import Writer
+from rtfocus.writers.base import Form, Writer
 
 
 class LiveWriter(Writer):
     """What was shown or sent cannot be taken back, so it closes alike however the run ends."""
+
+    takes: Form = "rgb"
 
     def discard(self) -> None:
         """The same as `close`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -13,12 +13,15 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
+from rtfocus.planes import Planes
 from rtfocus.writers.atomic import AtomicOutput
-from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, choose_encoder
+from rtfocus.writers.base import Form
+from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, Encoding, choose_encoder
 from rtfocus.writers.remux import StreamCopy
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
@@ -47,8 +50,19 @@ class VideoWriter(AtomicOutput):
         preset: str | None = None,
         overwrite: bool = False,
         threads: int = 0,
+        encoding: Encoding | None = None,
     ) -> None:
         """Open the encoder and the file.
+
+        Args:
+            target: where to.
+            info: the input that frames come from.
+            codec: see `rtfocus.writers.codec`; None: by the container.
+            crf: constant quality of the encoder.
+            preset: of the encoder.
+            overwrite: replace what is there.
+            threads: of the encoder; 0: its own choice.
+            encoding: a device that the pictures are on, where they stay if it can encode them.
 
         Raises:
             UsageError: no such encoder, or it refuses its options or the picture; or the file is
@@ -56,7 +70,11 @@ class VideoWriter(AtomicOutput):
             OutputError: the file cannot be written.
         """
         codec = codec or _CODEC.get(target.suffix.lower(), "h264")
-        self._encoder = choose_encoder(codec, info, crf=crf, preset=preset)
+        self._encoder = choose_encoder(codec, info, crf=crf, preset=preset, encoding=encoding)
+        self._encoding = encoding
+        self.takes: Form = "i420" if _is_i420(self._encoder) else "rgb"
+        if encoding is not None and self._encoder.pixel_format == encoding.pixel_format:
+            self.takes = "device"
         self._copy: StreamCopy | None = None
         self._container: OutputContainer | None = None
         super().__init__(target, overwrite=overwrite)
@@ -82,7 +100,7 @@ class VideoWriter(AtomicOutput):
         if self._offset is None:
             # MP4 would not show a frame before nought; sound moves along.
             self._offset = max(-frame.pts * frame.time_base, Fraction(0))
-        picture = to_video_frame(frame.image, self._encoder)
+        picture = self._picture(frame.image)
         picture.pts = frame.pts + round(self._offset / frame.time_base)
         picture.time_base = frame.time_base
         picture.duration = frame.duration or self._nominal_duration
@@ -91,6 +109,13 @@ class VideoWriter(AtomicOutput):
             self._end = frame.time + float(picture.duration * frame.time_base)
             if self._copy is not None:
                 self._copy.copy_until(frame.time, self._offset)
+
+    def _picture(self, image: Any) -> VideoFrame:
+        if self._encoding is not None and self.takes == "device":
+            return self._encoding.frame(image)
+        if isinstance(image, Planes):
+            return _from_planes(image)
+        return to_video_frame(image, self._encoder)
 
     def _finish(self) -> bool:
         if self._container is None or self._offset is None:
@@ -118,21 +143,36 @@ class VideoWriter(AtomicOutput):
 
 def to_video_frame(image: Image, encoder: Encoder) -> VideoFrame:
     """The picture as an encoder takes it."""
-    height, width, _ = image.shape
-    if encoder.pixel_format == "yuv420p" and encoder.matrix == BT709:
-        frame = VideoFrame(width, height, "yuv420p")
-        luma, cb, cr = (
-            np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-            for plane in frame.planes
-        )
-        rgb_to_i420(image, luma, cb, cr, 0, (height + 1) // 2)
-        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    if _is_i420(encoder):
+        frame, (luma, cb, cr) = _new_i420(*image.shape[:2])
+        rgb_to_i420(image, luma, cb, cr, 0, (image.shape[0] + 1) // 2)
         return frame
     return VideoFrame.from_ndarray(image, "rgb24").reformat(
         format=encoder.pixel_format,
         dst_colorspace=Colorspace.ITU601 if encoder.matrix == BT601 else Colorspace.ITU709,
         dst_color_range=ColorRange.JPEG if encoder.range == FULL else ColorRange.MPEG,
     )
+
+
+def _is_i420(encoder: Encoder) -> bool:
+    return encoder.pixel_format == "yuv420p" and encoder.matrix == BT709
+
+
+def _from_planes(planes: Planes) -> VideoFrame:
+    frame, rows = _new_i420(*planes.luma.shape)
+    for to, plane in zip(rows, planes.arrays, strict=True):
+        to[:, : plane.shape[1]] = plane
+    return frame
+
+
+def _new_i420(height: int, width: int) -> tuple[VideoFrame, list[NDArray[np.uint8]]]:
+    """A frame to be filled, and its planes, whose rows are padded."""
+    frame = VideoFrame(width, height, "yuv420p")
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    return frame, [
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        for plane in frame.planes
+    ]
 
 
 def check_suffix(target: Path) -> None:

@@ -132,6 +132,10 @@ class Stream:
         return self._captured is not None
 
 
+Stream.null = Stream(non_blocking=True)  # type: ignore[attr-defined]
+Stream.null.eager = True  # FFmpeg works on it, here on the host and so at once
+
+
 class Graph:
     def __init__(self, work: list[Callable[[], None]]) -> None:
         self._work = work
@@ -203,8 +207,8 @@ class _Memory:
 class ndarray:  # noqa: N801
     __array_priority__ = 100
 
-    def __init__(self, host: np.ndarray, memory: _Memory) -> None:
-        self.host, self._memory = host, memory
+    def __init__(self, host: np.ndarray, memory: Any, base: ndarray | None = None) -> None:
+        self.host, self._memory, self.base = host, memory, base
 
     shape = property(lambda self: self.host.shape)
     dtype = property(lambda self: self.host.dtype)
@@ -229,15 +233,22 @@ class ndarray:  # noqa: N801
         part = self.host[key]
         assert isinstance(part, np.ndarray), "an element of device memory is read"
         assert np.shares_memory(part, self.host) or part.size == 0
-        return ndarray(part, self._memory)
+        return ndarray(part, self._memory, self.base or self)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.host.__dlpack_device__()
+
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        assert stream == -1, "this makes another stream wait for the one in use now"
+        return _Owned(self.host, self).__dlpack__()
 
     def reshape(self, *shape: Any) -> ndarray:
         part = self.host.reshape(*shape)
         assert np.shares_memory(part, self.host) or part.size == 0, "this would copy"
-        return ndarray(part, self._memory)
+        return ndarray(part, self._memory, self.base or self)
 
     def view(self, dtype: Any) -> ndarray:
-        return ndarray(self.host.view(dtype), self._memory)
+        return ndarray(self.host.view(dtype), self._memory, self.base or self)
 
     def fill(self, value: float) -> None:
         host = self.host  # and not the array: work does not keep memory from the pool
@@ -272,12 +283,29 @@ class ndarray:  # noqa: N801
         return target
 
 
+class _Owned(np.ndarray):
+    """A host array that keeps what its memory belongs to."""
+
+    owner: ndarray
+
+    def __new__(cls, host: np.ndarray, owner: ndarray) -> _Owned:
+        view = host.view(cls)
+        view.owner = owner
+        return view
+
+
+def from_dlpack(exported: Any) -> ndarray:
+    get_current_stream()
+    host = np.from_dlpack(exported)
+    return ndarray(host, exported)
+
+
 class _Pinned(np.ndarray):
     pass
 
 
 def _is_pinned(values: np.ndarray | None) -> bool:
-    while values is not None:
+    while isinstance(values, np.ndarray):
         if isinstance(values, _Pinned):
             return True
         values = values.base  # type: ignore[assignment]
@@ -440,12 +468,17 @@ def _properties(index: int) -> dict[str, Any]:
     }
 
 
+def _copy(target: int, source: int, size: int, kind: int, stream: int) -> None:
+    assert kind == 3, "only from device to device"
+    Stream.at(stream).give(lambda: ctypes.memmove(target, source, size))
+
+
 def modules() -> dict[str, ModuleType]:
     """What to put into sys.modules."""
     cupy, cuda, cupyx = ModuleType("cupy"), ModuleType("cupy.cuda"), ModuleType("cupyx")
     runtime, memory = ModuleType("cupy.cuda.runtime"), ModuleType("cupy.cuda.memory")
     here = sys.modules[__name__]
-    for name in ("ndarray", "empty", "zeros", "asarray", "RawModule"):
+    for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "RawModule"):
         setattr(cupy, name, getattr(here, name))
     for name in ("Stream", "Event", "Device", "get_current_stream", "get_elapsed_time", "Graph"):
         setattr(cuda, name, getattr(here, name))
@@ -455,6 +488,7 @@ def modules() -> dict[str, ModuleType]:
         (lambda: machine.driver, "driverGetVersion"),
         (lambda: machine.runtime, "runtimeGetVersion"),
         (lambda: (machine.free, machine.total), "memGetInfo"),
+        (_copy, "memcpyAsync"),
         (CUDARuntimeError, "CUDARuntimeError"),
     ):
         setattr(runtime, name, function)

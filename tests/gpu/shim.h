@@ -6,13 +6,10 @@
 // Shared memory starts in every block with all bits set, which is NaN, or none. With -fsanitize=address and
 // -fsanitize-sections=shim_shared each array there, static or dynamic, has guarded ends.
 #pragma once
-#include <ucontext.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <utility>
 #include <vector>
 
@@ -40,7 +37,7 @@ inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z,
 inline int2 make_int2(int x, int y) { return {x, y}; }
 inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 
-static thread_local dim3 blockIdx, blockDim, gridDim, threadIdx;
+static dim3 blockIdx, blockDim, gridDim, threadIdx;
 static const int warpSize = 32;
 
 extern "C" {
@@ -51,19 +48,95 @@ extern char __start_shim_shared[] __attribute__((visibility("hidden")));
 extern char __stop_shim_shared[] __attribute__((visibility("hidden")));
 }
 
+// Stores the registers that a call keeps on the stack and where that is in `from`, and goes on with the stack `to`.
+// swapcontext would ask the system for the signals of each of these, which takes ten times as long as all else.
+extern "C" __attribute__((visibility("hidden"))) void shim_switch(void** from, void* to);
+#if defined(__x86_64__)
+asm(R"(
+    .hidden shim_switch
+    .globl shim_switch
+    .type shim_switch, @function
+shim_switch:
+    push %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, (%rdi)
+    mov %rsi, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    ret
+)");
+// A stack from which shim_switch goes to `start`.
+static void* new_stack(char* end, void (*start)()) {
+    void** top = (void**)((uintptr_t)end & ~(uintptr_t)15);
+    *--top = nullptr;  // where start would return to
+    *--top = (void*)start;
+    for (int i = 0; i < 6; ++i) *--top = nullptr;
+    return top;
+}
+#elif defined(__aarch64__)
+asm(R"(
+    .hidden shim_switch
+    .globl shim_switch
+    .type shim_switch, @function
+shim_switch:
+    sub sp, sp, #160
+    stp x19, x20, [sp]
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x9, sp
+    str x9, [x0]
+    mov sp, x1
+    ldp x19, x20, [sp]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #160
+    ret
+)");
+static void* new_stack(char* end, void (*start)()) {
+    void** top = (void**)((uintptr_t)end & ~(uintptr_t)15) - 20;
+    std::fill(top, top + 20, nullptr);
+    top[11] = (void*)start;
+    return top;
+}
+#else
+#error "fibers are known for x86-64 and AArch64 only"
+#endif
+
 namespace shim {
 struct Fiber {
-    ucontext_t context;
+    void* top;  // of its stack, while another runs
     std::vector<char> stack;
     bool done = true;
     unsigned block_arrivals, warp_arrivals;
 };
-static thread_local std::deque<Fiber> fibers;
-static thread_local ucontext_t home;
-static thread_local int current, threads;
-static thread_local unsigned steps;  // barriers reached and threads ended
-static thread_local void (*body)(void*);
-static thread_local void* argument;
+static std::vector<Fiber> fibers;  // one launch at a time, as fake_cupy.py sees to
+static void* home;
+static int current, threads;
+static unsigned steps;  // barriers reached and threads ended
+static void (*body)(void*);
+static void* argument;
 __shared__ char present __attribute__((used));  // the section is never empty
 alignas(16) static char dynamic_shared[232448];  // what a block of an H200 may have
 
@@ -79,7 +152,7 @@ template <class F> void in_any_order(unsigned count, F visit) {
     for (unsigned n = 0; n < count; ++n) visit((first + (down ? count - n : n)) % count);
 }
 
-static void yield() { swapcontext(&fibers[current].context, &home); }
+static void yield() { shim_switch(&fibers[current].top, home); }
 
 // Goes on when all threads of first..last that still run have come as often as this one.
 static void meet(unsigned Fiber::*arrivals, int first, int last) {
@@ -111,11 +184,7 @@ static bool run_block() {
     while ((int)fibers.size() < threads) {
         Fiber& fiber = fibers.emplace_back();
         fiber.stack.resize(65536);
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = fiber.stack.size();
-        makecontext(&fiber.context, live, 0);
-        fiber.context.uc_stack = {};  // else AddressSanitizer forgets the guards there at each switch
+        fiber.top = new_stack(fiber.stack.data() + fiber.stack.size(), live);
     }
     for (int i = 0; i < threads; ++i) {
         fibers[i].done = false;
@@ -128,7 +197,7 @@ static bool run_block() {
             if (fibers[i].done) return;
             current = i;
             threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
-            swapcontext(&home, &fibers[i].context);
+            shim_switch(&home, fibers[i].top);
             more |= !fibers[i].done;
         });
         if (more && steps == before) {
@@ -180,7 +249,7 @@ template <class... P> const char* signature(void (*)(P...)) {
 }
 // What `lane` of the warp has; of a thread that is not there, garbage.
 template <class T> T exchange(T value, int lane) {
-    static thread_local char slots[1024][8];
+    static char slots[1024][8];
     static_assert(sizeof value <= 8);
     const int from = current / warpSize * warpSize + lane % warpSize;
     memcpy(slots[current], &value, sizeof value);
@@ -197,7 +266,7 @@ template <class T> T exchange(T value, int lane) {
 
 static void __syncthreads() { shim::meet(&shim::Fiber::block_arrivals, 0, shim::threads); }
 static int __syncthreads_or(int mine) {
-    static thread_local int any;
+    static int any;
     __syncthreads();
     if (shim::current == 0) any = 0;
     __syncthreads();

@@ -97,7 +97,7 @@ def test_time_that_does_not_go_on(gpu: Gpu) -> None:
         assert plane[0] == pytest.approx(cpu.update(disparity, frame), rel=1e-6)
 
 
-def test_a_distance(gpu: Gpu) -> None:
+def test_a_distance_in_small_maps(gpu: Gpu) -> None:
     disparities = [Disparity(things(8, 8), (1.6, 0.02)), Disparity(things(8, 8), (0.9, -0.1))]
     assert_like_cpu(gpu, FocusDistance(2.0), disparities)
 

@@ -9,11 +9,15 @@ import pytest
 
 import rtfocus
 from rtfocus.backend import open_backend
+from rtfocus.bench import measure
+from rtfocus.cuda.floor import copy_bandwidth
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.transfer import Downloader, Uploader
 from rtfocus.device import resolve
 from rtfocus.frame import Frame
+from rtfocus.models.registry import built_in
 from rtfocus.readers import open_reader
+from rtfocus.settings import Settings
 
 SOURCE = "pattern:128x72@10,0.6s"
 
@@ -91,7 +95,8 @@ def test_pictures_survive_the_way_there_and_back(gpu: Gpu) -> None:
 
 def test_work_on_a_frame_waits_for_its_picture(gpu: Gpu) -> None:
     frames = [Frame(np.full((4, 4, 3), i, np.uint8), i, i, Fraction(1)) for i in (5, 6)]
-    for frame, uploaded in zip(frames, Uploader(gpu).stream(frames), strict=True):
+    up = Uploader(gpu).stream(frames)
+    for frame, uploaded in zip(frames, up, strict=True):
         np.testing.assert_array_equal(gpu.download(uploaded.image), frame.image)
 
 
@@ -102,3 +107,22 @@ def test_the_same_map_is_placed_once() -> None:
     placed = backend.place(first)
     assert backend.place(first) is placed
     assert backend.place(second) is not placed
+
+
+@pytest.mark.usefixtures("gpu_device")
+def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
+    report = measure("64x36", 3, Settings(device="cuda", model=str(built_in())))
+    assert report["device"] == "cuda:0"
+    assert "rtfocus-small 192x320 on cuda:0" in report["depth"]
+    for stage in ("smooth", "upsample", "render"):
+        times = report["stages"][stage]
+        assert times["gpu_ms_p95"] >= times["gpu_ms_p50"] > 0
+        assert times["floor_ms"] >= 0
+
+
+def test_bandwidth_is_that_of_a_copy(gpu: Gpu, cuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if cuda != "cuda":  # whose events say that everything takes 1 ms
+        monkeypatch.setattr("rtfocus.cuda.floor._COPIED", 1000)
+        assert copy_bandwidth(gpu) == 2_000_000
+    else:
+        assert 1e10 < copy_bandwidth(gpu) < 1e14

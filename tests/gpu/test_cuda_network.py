@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from rtfocus.errors import DeviceError, ModelError, UsageError
 from rtfocus.frame import Frame, Image
 from rtfocus.models.registry import built_in
 
-from .pretended import DEVICE, PretendedSession
+from .pretended import DEVICE, PretendedSession, open_pretended
 
 CPU = resolve("cpu")
+TENSORRT = "TensorrtExecutionProvider"
 
 
 @pytest.fixture
@@ -352,6 +355,43 @@ def test_network_that_cannot_be_captured_runs_without(
     assert opened == ["1", "0"]
     result, wanted = both(gpu, source, network, noise(32, 48))
     np.testing.assert_allclose(result, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_tensorrt_where_it_is_installed(
+    load: Callable[..., CudaNetworkDepth],
+    network: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cuda: str,
+    caplog: pytest.LogCaptureFixture,
+    works: bool,
+) -> None:
+    if cuda == "cuda":
+        pytest.skip("this is pretended")
+    caplog.set_level(logging.INFO, "rtfocus")
+    asked = []
+
+    def open_it(path: Path, device: Device, options: Any) -> Any:
+        asked.append(device.providers[0])
+        if "Tensorrt" in device.providers[0]:
+            if not works:
+                raise DeviceError("libnvinfer is of another version")
+            device = DEVICE
+        return open_pretended(path, device, options=options)
+
+    offered = [TENSORRT, "CPUExecutionProvider"]
+    monkeypatch.setattr(cuda_network, "open_session", open_it)
+    monkeypatch.setattr(cuda_network, "tensorrt_version", lambda: "10.14")
+    monkeypatch.setattr(cuda_network, "provider_options", provider_options_without_files)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
+    source = load(network)
+    assert source.description.endswith("by TensorRT 10.14" if works else "on cuda:0")
+    assert asked == [TENSORRT] if works else [TENSORRT, "CPUExecutionProvider"]
+    assert ("since TensorRT 10.14 does not: libnvinfer" in caplog.text) == (not works)
+
+
+def provider_options_without_files(gpu: Gpu, device: Device, path: Path, *, graph: bool) -> Any:
+    return provider_options(gpu, replace(device, providers=DEVICE.providers), path, graph=graph)
 
 
 # What ONNX Runtime is told

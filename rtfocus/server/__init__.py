@@ -1,0 +1,1 @@
+"""The browser page: video down, controls up."""
