@@ -10,7 +10,7 @@ import numpy as np
 from rtfocus.errors import UsageError
 from rtfocus.frame import Disparity, Frame, Map
 
-_WINDOW = 0.02
+WINDOW = 0.02
 """Half width of the window around a point, as a share of the picture's height."""
 
 _SAME_THING = 0.08
@@ -19,7 +19,7 @@ _SAME_THING = 0.08
 _HOLD = 0.015
 """A change of the thing's disparity that does not move the plane: noise."""
 
-_FOLLOW = 0.35
+FOLLOW = 0.35
 """Share of a larger change that the plane follows in every thirtieth of a second."""
 
 
@@ -86,7 +86,7 @@ class SteadyPlane:
         elif abs(away) < _HOLD / 4:
             self._following = False
         if self._following:
-            self._plane += away * (1 - (1 - _FOLLOW) ** (30 * elapsed))
+            self._plane += away * (1 - (1 - FOLLOW) ** (30 * elapsed))
         return self._plane
 
 
@@ -129,7 +129,7 @@ def disparity_at(point: FocusPoint, values: Map) -> float:
     def around(reach: int) -> Map:
         return values[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
 
-    window = around(max(4, round(_WINDOW * height)))
+    window = around(max(4, round(WINDOW * height)))
     # A value that is there, which a median of two things need not be.
     close = np.sort(around(1), axis=None)
     own = close[(len(close) - 1) // 2]

@@ -141,7 +141,7 @@ class Job:
                 settings,
                 depth,
                 backend,
-                look_ahead=0 if info.kind == "image" else settings.look_ahead,
+                look_ahead=0 if info.live or info.kind == "image" else settings.look_ahead,
                 metrics=metrics,
                 depth_sink=sink,
                 form=_common_form(writers),

@@ -100,7 +100,9 @@ class Settings:
             "files.",
         ),
     ] = None
-    look_ahead: Annotated[int, _option(DEPTH, "Frames that smoothing may look ahead.")] = 10
+    look_ahead: Annotated[
+        int, _option(DEPTH, "Frames that smoothing may look ahead; none where the input is live.")
+    ] = 10
 
     focus: Annotated[
         tuple[float, float] | None,

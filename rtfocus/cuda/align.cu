@@ -4,8 +4,6 @@
 // Blocks are 32 x 8 threads. The block of a kernel that comes to its end last does what needs all cells of a grid, so
 // that it takes no launch of its own.
 
-#define WARPS 8
-#define THREADS (32 * WARPS)
 #define LANES 8  // threads that make one cell of a grid
 #define BINS 2048
 #define COLUMNS 32  // of the coarse grid and the thumbnail
@@ -13,35 +11,12 @@
 #define CELLS (COLUMNS * ROWS)
 #define ROUNDS 6
 
-struct Fit {
-    float scale, shift;
-    float misfit;   // of relative maps
-    float spread;   // of the running map
-    float differs;  // the picture's thumbnail from the last one
-};
-
 // One row or column of a resized map: which of the source's it is made of. Those between the ends weigh 1.
 struct Span {
     int first, count;
     float head, tail, norm;
     __device__ __forceinline__ float weight(int i) const { return i == 0 ? head : i == count - 1 ? tail : 1.0f; }
 };
-
-__device__ __forceinline__ int thread_number() { return threadIdx.y * 32 + threadIdx.x; }
-
-// Whether all other blocks that share the ticket are done; what they wrote can be read then.
-__device__ __forceinline__ bool is_last(int* ticket, int blocks) {
-    __shared__ int last;
-    __threadfence();
-    __syncthreads();
-    if (thread_number() == 0) {
-        last = atomicAdd(ticket, 1) == blocks - 1;
-        if (last) *ticket = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return last;
-}
 
 // As OpenCV's INTER_AREA: a mean where the map shrinks, else linear with steps as wide as pixels allow.
 __device__ __forceinline__ Span span(int at, int count, int source, bool shrinks) {
@@ -109,49 +84,11 @@ __device__ __forceinline__ float coarse(
 // The first cell of this thread's warp; the others follow.
 __device__ __forceinline__ int first_cell() { return (blockIdx.y * WARPS + threadIdx.y) * (32 / LANES); }
 
-struct Place {
-    int bin, rank;
-};
-
-// The bin of a histogram in which the value of this rank lies, and its rank there; for all threads of the block.
-__device__ __forceinline__ Place find(const int* bins, int count, int rank) {
-    __shared__ int sums[WARPS];
-    __shared__ Place found;
-    const int each = count / THREADS, from = each * thread_number();
-    int own = 0;
-    for (int i = 0; i < each; ++i) own += bins[from + i];
-    int before = own;
-    for (int by = 1; by < 32; by *= 2) {
-        const int other = __shfl_up_sync(~0u, before, by);
-        if ((int)threadIdx.x >= by) before += other;
-    }
-    if (threadIdx.x == 31) sums[threadIdx.y] = before;
-    __syncthreads();
-    before -= own;
-    for (int i = 0; i < (int)threadIdx.y; ++i) before += sums[i];
-    if (rank >= before && rank < before + own) {
-        int bin = from;
-        while (rank - before >= bins[bin]) before += bins[bin++];
-        found = {bin, rank - before};
-    }
-    __syncthreads();
-    return found;
-}
-
-// Bits that are ordered as the values are.
-__device__ __forceinline__ u32 to_key(float value) {
-    const u32 bits = __float_as_uint(value);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ float from_key(u32 key) {
-    return __uint_as_float(key >> 31 ? key & 0x7fffffffu : ~key);
-}
-
 // The value at a position between ranks, of n in shared memory; for all threads of the block.
 __device__ __forceinline__ double at_rank(const float* values, int n, double position) {
     __shared__ int bins[BINS];
     __shared__ u32 above;
-    Place place = {0, (int)position};
+    InBin place = {0, (int)position};
     u32 prefix = 0;
     if (thread_number() == 0) above = ~0u;
     for (int digit = 0; digit < 3; ++digit) {
@@ -163,7 +100,7 @@ __device__ __forceinline__ double at_rank(const float* values, int n, double pos
             if ((u64)key >> (shift + length) == prefix) atomicAdd(&bins[key >> shift & ((1u << length) - 1)], 1);
         }
         __syncthreads();
-        place = find(bins, BINS, place.rank);
+        place = find_bin(bins, BINS, place.rank);
         prefix = prefix << length | place.bin;
     }
     if (place.rank + 1 >= bins[place.bin])

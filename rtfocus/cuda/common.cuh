@@ -33,3 +33,12 @@ __device__ __forceinline__ u16 to_half(float value) {
 
 __device__ __forceinline__ float clamp(float value, float low, float high) { return fminf(fmaxf(value, low), high); }
 __device__ __forceinline__ int clamp(int value, int low, int high) { return min(max(value, low), high); }
+
+// Bits that are ordered as the values are.
+__device__ __forceinline__ u32 to_key(float value) {
+    const u32 bits = __float_as_uint(value);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+__device__ __forceinline__ float from_key(u32 key) {
+    return __uint_as_float(key >> 31 ? key & 0x7fffffffu : ~key);
+}

@@ -26,7 +26,8 @@ ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 DECODERS = ("h264_cuvid", "hevc_cuvid", "vp9_cuvid", "av1_cuvid")
 
 ENOUGH_MEMORY = 1500
-"""Free GPU memory in MB that refocusing 1080p takes at most, CUDA's own included."""
+"""Free GPU memory in MB that 1080p is meant to fit into. Arrays take 683 MiB of it where depth is
+of that size, too; what CUDA and ONNX Runtime take was not measured yet."""
 
 _REMEDY = "See the message, or use --device cpu."
 
@@ -96,7 +97,7 @@ def _memory() -> Check:
     except Exception as error:  # without CuPy or a GPU, which other checks tell
         return Check(name, False, " ".join(str(error).split()), _REMEDY)
     ok = free >> 20 >= ENOUGH_MEMORY
-    remedy = "" if ok else f"1080p takes up to {ENOUGH_MEMORY} MB; close other programs."
+    remedy = "" if ok else f"1080p may take {ENOUGH_MEMORY} MB; close other programs."
     return Check(name, ok, f"{free >> 20} of {total >> 20} MB", remedy)
 
 

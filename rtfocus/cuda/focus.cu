@@ -8,15 +8,6 @@ struct State {
     int following;
 };
 
-// Bits that are ordered as the values are.
-__device__ __forceinline__ u32 to_key(float value) {
-    const u32 bits = __float_as_uint(value);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-__device__ __forceinline__ float from_key(u32 key) {
-    return __uint_as_float(key >> 31 ? key & 0x7fffffffu : ~key);
-}
-
 // The thing under a point: the median of what is about as near, found digit by digit. One block.
 extern "C" __global__ __launch_bounds__(32 * ROWS) void follow_point(
     const float* __restrict__ values, int height, int width, int x, int y, int reach, const int* __restrict__ cut,

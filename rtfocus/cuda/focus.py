@@ -7,14 +7,15 @@ import numpy as np
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.errors import UsageError
-from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
+from rtfocus.focus import (
+    FOLLOW,
+    WINDOW,
+    FocusDisparity,
+    FocusDistance,
+    FocusPoint,
+    FocusTarget,
+)
 from rtfocus.frame import Frame
-
-_WINDOW = 0.02
-"""Half width of the window around a point, as a share of the picture's height."""
-
-_FOLLOW = 0.35
-"""Share of a larger change that the plane follows in every thirtieth of a second."""
 
 _BLOCK = (32, 16)
 
@@ -65,6 +66,6 @@ class CudaFocuser:
         self._time = time
         self._gpu.launch(
             "focus", "follow_point", _BLOCK, disparity.values, height, width, x, y,
-            max(4, round(_WINDOW * height)), disparity.cut, is_first,
-            1 - (1 - _FOLLOW) ** (30 * elapsed), self._state, plane, block=_BLOCK,
+            max(4, round(WINDOW * height)), disparity.cut, is_first,
+            1 - (1 - FOLLOW) ** (30 * elapsed), self._state, plane, block=_BLOCK,
         )  # fmt: skip

@@ -150,9 +150,10 @@ class Gpu:
 
 
 def source(file: str) -> str:
-    """The text of a kernel file, common part included."""
+    """The text of a kernel file, common parts included."""
     folder = files("rtfocus.cuda")
-    return "".join((folder / name).read_text() for name in ("common.cuh", f"{file}.cu"))
+    names = "common.cuh", "block.cuh", f"{file}.cu"
+    return "".join((folder / name).read_text() for name in names)
 
 
 def _scalar(value: Array) -> Array:

@@ -34,15 +34,6 @@ __device__ __forceinline__ float load(const void* __restrict__ values, int at, i
     return flags & HALF ? to_float(((const u16*)values)[at]) : ((const float*)values)[at];
 }
 
-// Unsigned numbers that sort like the floats.
-__device__ __forceinline__ u32 key_of(float value) {
-    const u32 bits = __float_as_uint(value);
-    return bits ^ (bits >> 31 ? ~0u : 1u << 31);
-}
-__device__ __forceinline__ float value_of(u32 key) {
-    return __uint_as_float(key ^ (key >> 31 ? 1u << 31 : ~0u));
-}
-
 // The picture, halved a number of times, on the network's grid, a plane per channel, mirrored if need be.
 extern "C" __global__ __launch_bounds__(256) void prepare(
     const u8* __restrict__ image, int width, int halvings, const Span* __restrict__ down,
@@ -84,7 +75,7 @@ extern "C" __global__ __launch_bounds__(256) void find_middle(
     for (int i = thread; i < BINS; i += 256) counts[i] = 0;
     __syncthreads();
     for (int i = blockIdx.x * PER_BLOCK + thread; i < end; i += 256) {
-        const u32 key = key_of(load(values, i, flags));
+        const u32 key = to_key(load(values, i, flags));
         if ((u64)key >> (shift + bits) == prefix) atomicAdd(&counts[(key >> shift) & ((1 << bits) - 1)], 1);
     }
     __syncthreads();
@@ -127,7 +118,7 @@ extern "C" __global__ __launch_bounds__(256) void answer(
     if (!(fabsf(value) <= 3.402823466e38f)) atomicAdd(bad, 1);
     if (kind == METRIC) value = 1 / fmaxf(value, NEAREST_METRES);
     if (kind == RELATIVE) {
-        const float middle = 0.5f * (value_of(searches[0].prefix) + value_of(searches[1].prefix));
+        const float middle = 0.5f * (from_key(searches[0].prefix) + from_key(searches[1].prefix));
         value = 1 / fmaxf(value, (float)fmax(NEAREST_SHARE * middle, 1.17549435e-38));
     }
     const int at = y * columns + x;

@@ -3,8 +3,6 @@
 // Blocks are 32 x 8 threads. The block of a kernel that comes to its end last does what needs the whole map, so that
 // it takes no launch of its own.
 
-#define WARPS 8
-#define THREADS (32 * WARPS)
 #define TILE 32         // side of what a block looks at for the first digit
 #define PER_BLOCK 4096  // values that a block looks at for the other digits
 #define BINS 2048
@@ -17,58 +15,6 @@ struct Search {
     int ticket;  // blocks that are done
     float median;
 };
-
-struct Fit {  // as align.cu writes it
-    float scale, shift;
-    float misfit;   // of relative maps
-    float spread;   // of the running map
-    float differs;  // the picture's thumbnail from the last one
-};
-
-__device__ __forceinline__ int thread_number() { return threadIdx.y * 32 + threadIdx.x; }
-
-// Whether all other blocks that share the ticket are done; what they wrote can be read then.
-__device__ __forceinline__ bool is_last(int* ticket, int blocks) {
-    __shared__ int last;
-    __threadfence();
-    __syncthreads();
-    if (thread_number() == 0) {
-        last = atomicAdd(ticket, 1) == blocks - 1;
-        if (last) *ticket = 0;
-    }
-    __syncthreads();
-    __threadfence();
-    return last;
-}
-
-struct Place {
-    int bin, rank;
-};
-
-// The bin of a histogram in which the value of this rank lies, and its rank there; for all threads of the block.
-__device__ __forceinline__ Place find(const int* bins, int count, int rank) {
-    __shared__ int sums[WARPS];
-    __shared__ Place found;
-    const int each = count / THREADS, from = each * thread_number();
-    int own = 0;
-    for (int i = 0; i < each; ++i) own += bins[from + i];
-    int before = own;
-    for (int by = 1; by < 32; by *= 2) {
-        const int other = __shfl_up_sync(~0u, before, by);
-        if ((int)threadIdx.x >= by) before += other;
-    }
-    if (threadIdx.x == 31) sums[threadIdx.y] = before;
-    __syncthreads();
-    before -= own;
-    for (int i = 0; i < (int)threadIdx.y; ++i) before += sums[i];
-    if (rank >= before && rank < before + own) {
-        int bin = from;
-        while (rank - before >= bins[bin]) before += bins[bin++];
-        found = {bin, rank - before};
-    }
-    __syncthreads();
-    return found;
-}
 
 // Takes a histogram from global memory, which is empty then.
 __device__ __forceinline__ void take(int* bins, int* from, int count) {
@@ -136,7 +82,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void differ(
     if (!is_last(&searches[0].ticket, gridDim.x * gridDim.y)) return;
     take(counts, bins, 3 * BINS);
     for (int q = 0; q < 3; ++q) {
-        const Place place = find(counts + q * BINS, BINS, (n - 1) / 2);
+        const InBin place = find_bin(counts + q * BINS, BINS, (n - 1) / 2);
         if (thread == 0) searches[q].prefix = place.bin, searches[q].rank = place.rank, searches[q].above = ~0u;
     }
 }
@@ -170,7 +116,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void search(
         if (counts[i]) atomicAdd(&total_counts[i], counts[i]);
     if (!is_last(&own->ticket, gridDim.x)) return;
     take(counts, total_counts, BINS / 2);
-    const Place place = find(counts, BINS / 2, rank);
+    const InBin place = find_bin(counts, BINS / 2, rank);
     const u32 found = prefix << 10 | place.bin;
     if (thread == 0) own->prefix = found, own->rank = place.rank, next = atomicMin(&own->above, ~0u);
     if (shift > 0) return;

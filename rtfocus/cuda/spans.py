@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,25 +37,36 @@ def resize_spans(
     if height * width <= rows * columns:
         spans_of = _between_centres
     elif height >= rows and width >= columns:
-        spans_of = _covered
+        spans_of = covered
     else:
-        spans_of = _between_edges
+        spans_of = between_edges
     return halvings, spans_of(height, rows), spans_of(width, columns)
 
 
-def _covered(size: int, cells: int) -> NDArray[np.void]:
-    """Every pixel counts by its share of what the cell covers."""
-    scale = size / cells
-    start = np.arange(cells) * scale
-    end = np.minimum(start + scale, size)
-    # A cell that by a rounding error begins or ends beside a pixel's edge is meant to do so there.
-    start, end = (np.where(abs(x - x.round()) < 1e-6, x.round(), x) for x in (start, end))
+def whole(size: int, cells: int) -> NDArray[np.void]:
+    """Cells of a whole number of pixels, each of which counts as 1."""
+    spans = np.ones(cells, SPAN)
+    spans["first"] = np.arange(cells) * (size // cells)
+    spans["last"] = spans["first"] + size // cells - 1
+    return spans
+
+
+def covered(size: int, cells: int) -> NDArray[np.void]:
+    """Pixels that each cell covers, with their shares of it; less than 1/1000 pixel is left out."""
     spans = np.empty(cells, SPAN)
-    spans["first"] = np.floor(start)
-    spans["last"] = np.ceil(end) - 1
-    spans["head"] = (np.minimum(spans["first"] + 1, end) - start) / scale
-    spans["tail"] = (end - spans["last"]) / scale
-    spans["body"] = 1 / scale
+    scale = size / cells
+    for i in range(cells):
+        start, end = i * scale, (i + 1) * scale
+        within = min(scale, size - start)
+        last = min(math.floor(end), size - 1)
+        first = min(math.ceil(start), last)
+        parts = [(j, 1.0) for j in range(first, last)]
+        if first - start > 1e-3:
+            parts.insert(0, (first - 1, first - start))
+        if end - last > 1e-3:
+            parts.append((last, min(end - last, 1.0, within)))
+        (first, head), (last, tail) = parts[0], parts[-1]
+        spans[i] = first, last, head / within, 1 / within, tail / within
     return spans
 
 
@@ -63,7 +76,7 @@ def _between_centres(size: int, cells: int) -> NDArray[np.void]:
     return _between(at.astype(int), at % 1, size)
 
 
-def _between_edges(size: int, cells: int) -> NDArray[np.void]:
+def between_edges(size: int, cells: int) -> NDArray[np.void]:
     """OpenCV's choice for areas where one axis is enlarged."""
     at = np.arange(cells)
     before = at * size // cells

@@ -7,17 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.gpu import Array, Gpu
+from rtfocus.cuda.spans import between_edges, covered, whole
 
 _TILE = 32
 _BLOCK = (32, 8)
-
-_SPAN = np.dtype(
-    [("first", "i4"), ("last", "i4"), ("head", "f4"), ("body", "f4"), ("tail", "f4")]
-)  # fmt: skip
 
 
 class CudaUpsampler:
@@ -91,53 +87,14 @@ class _Work:
         rows, columns = small
         self.norm, self.added = 1.0, 0.0
         if rows > height or columns > width:
-            spans = _between(height, rows), _between(width, columns)
+            spans = between_edges(height, rows), between_edges(width, columns)
         elif height % rows or width % columns:
-            spans = _covered(height, rows), _covered(width, columns)
+            spans = covered(height, rows), covered(width, columns)
         else:
             # As OpenCV does it: exact sums, and halves are rounded up where four pixels are one.
-            spans = _whole(height, rows), _whole(width, columns)
+            spans = whole(height, rows), whole(width, columns)
             self.norm = rows * columns / (height * width)
             self.added = 0.125 if (height, width) == (2 * rows, 2 * columns) else 0.0
         self.down, self.across = (gpu.upload(table.view(np.uint8)) for table in spans)
         self.small = gpu.empty((rows, columns, 4), np.uint8)
         self.sides = gpu.empty((rows, columns, 8), np.float32)
-
-
-def _whole(size: int, cells: int) -> NDArray[np.void]:
-    """Cells of a whole number of pixels, each of which counts as 1."""
-    spans = np.ones(cells, _SPAN)
-    spans["first"] = np.arange(cells) * (size // cells)
-    spans["last"] = spans["first"] + size // cells - 1
-    return spans
-
-
-def _covered(size: int, cells: int) -> NDArray[np.void]:
-    """Pixels that each cell covers, with their shares of it; less than 1/1000 pixel is left out."""
-    spans = np.empty(cells, _SPAN)
-    scale = size / cells
-    for i in range(cells):
-        start, end = i * scale, (i + 1) * scale
-        within = min(scale, size - start)
-        last = min(math.floor(end), size - 1)
-        first = min(math.ceil(start), last)
-        parts = [(j, 1.0) for j in range(first, last)]
-        if first - start > 1e-3:
-            parts.insert(0, (first - 1, first - start))
-        if end - last > 1e-3:
-            parts.append((last, min(end - last, 1.0, within)))
-        (first, head), (last, tail) = parts[0], parts[-1]
-        spans[i] = first, last, head / within, 1 / within, tail / within
-    return spans
-
-
-def _between(size: int, cells: int) -> NDArray[np.void]:
-    """The two pixels that each cell lies between: OpenCV's choice where one axis is enlarged."""
-    spans = np.zeros(cells, _SPAN)
-    at = np.arange(cells)
-    before = at * size // cells
-    part = np.maximum(at + 1 - (before + 1) * cells / size, 0) % 1
-    spans["first"], spans["last"] = before, np.minimum(before + 1, size - 1)
-    spans["tail"], spans["head"] = part, 1 - part
-    spans["head"][before == size - 1] = 1
-    return spans

@@ -47,7 +47,7 @@ class GpuDecoding:
         )
         try:
             return av.open(source, metadata_errors="replace", hwaccel=accelerator)
-        except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
+        except av.FFmpegError as error:  # no driver, or a GPU without a decoder
             _log.info("decoding on the CPU: NVDEC cannot be used (%s)", error)
             return None
 

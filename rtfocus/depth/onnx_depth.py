@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ TYPES: dict[str, type[np.floating[Any]]] = {
 """NumPy's types by ONNX Runtime's names."""
 
 
-class OnnxDepth:
+class OnnxDepth(ABC):
     """Base of the depth sources that run a network on every frame, or on every Nth.
 
     See `rtfocus.depth.base.DepthSource` for the contract.
@@ -96,9 +97,9 @@ class OnnxDepth:
         """Forget the last map; the network's memory goes with this object."""
         self._last = None
 
+    @abstractmethod
     def _infer(self, frame: Frame) -> Any:
         """What the network says of a frame, as disparity."""
-        raise NotImplementedError
 
     def _failure(self, index: int, error: Exception) -> ModelError:
         height, width = self.grid

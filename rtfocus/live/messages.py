@@ -20,17 +20,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rtfocus.errors import UsageError, suggest
-from rtfocus.live.state import (
-    EASINGS,
-    LOOK,
-    MODES,
-    VIEWS,
-    Easing,
-    Focus,
-    FocusMode,
-    Keyframe,
-    LiveState,
-)
+from rtfocus.focus import FocusDisparity, FocusPoint
+from rtfocus.keyframes import Keyframe
+from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, FocusMode, LiveState
+from rtfocus.rack import EASINGS, Easing
 
 F_NUMBERS = (
     *(1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 2.8, 3.2, 3.5, 4.0, 4.5),
@@ -239,9 +232,11 @@ def _read_keyframe(item: object) -> Keyframe:
     if focus.get("mode") == "disparity":
         # As the state gives it: a plane that was moved by hand remembers its place.
         focus = {name: focus[name] for name in focus if name not in ("x", "y")}
+    wish = _read_focus(focus, _LASTING)
+    is_plane = wish.mode == "disparity"
     return Keyframe(
         cast(float, _TIME("time", item.get("time"))),
-        _read_focus(focus, _LASTING),
+        FocusDisparity(cast(float, wish.value)) if is_plane else FocusPoint(wish.x, wish.y),
         cast("float | None", _OPTIONAL_F_NUMBER("f_number", item.get("f_number"))),
         cast(Easing, SETTABLE["easing"]("easing", item.get("easing", "ease-in-out"))),
         _switch("auto", item.get("auto", False)),

@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
 from rtfocus.errors import UsageError
+from rtfocus.focus import FocusDisparity
+from rtfocus.keyframes import Keyframe
+from rtfocus.rack import Easing
 from rtfocus.settings import Settings, View
 
 FocusMode = Literal["point", "follow", "face", "disparity", "distance"]
 """point: whatever is at a place; follow: the thing that was there when it was clicked; face: the
 face nearest the place; disparity, distance: a plane, wherever things are."""
 
-Easing = Literal["linear", "ease-in-out", "ease-out"]
-
 VIEWS: tuple[str, ...] = get_args(View)
 MODES: tuple[str, ...] = get_args(FocusMode)
-EASINGS: tuple[str, ...] = get_args(Easing)
 
 LOOK = ("f_number", "focus_range", "blades", "blade_rotation", "highlights", "max_radius", "smooth")
 """What makes the look, and so what a preset holds."""
@@ -37,25 +37,6 @@ class Focus:
     x: float = 0.5
     y: float = 0.5
     value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Keyframe:
-    """From this moment of a file on, focus goes to that.
-
-    Attributes:
-        time: in seconds from the start of the file.
-        focus: the target: a point or a disparity.
-        f_number: the aperture from then on; None leaves it as it is.
-        easing: how focus travels there.
-        auto: whether rtfocus found it; one that a user touches is theirs.
-    """
-
-    time: float
-    focus: Focus
-    f_number: float | None = None
-    easing: Easing = "ease-in-out"
-    auto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +84,18 @@ class LiveState:
 
     def as_message(self) -> dict[str, object]:
         """The state as JSON sees it."""
-        return {"type": "state", **asdict(self)}
+        keyframes = [_as_message(keyframe) for keyframe in self.keyframes]
+        return {"type": "state", **asdict(self), "keyframes": keyframes}
+
+
+def _as_message(keyframe: Keyframe) -> dict[str, object]:
+    target = keyframe.target
+    if isinstance(target, FocusDisparity):
+        focus = Focus("disparity", value=target.value)
+    else:
+        focus = Focus("point", target.x, target.y)
+    rest = {name: getattr(keyframe, name) for name in ("time", "f_number", "easing", "auto")}
+    return {**rest, "focus": asdict(focus)}
 
 
 def from_settings(settings: Settings) -> LiveState:

@@ -145,7 +145,8 @@ class LiveFeed(Reader):
                     raise InputError(f"{self._source!r} has ended")
                 return self._decode_packet(packet), arrival
             except av.FFmpegError as error:
-                reason = error.strerror or "no data"
+                late = isinstance(error, av.ExitError)  # PyAV's own timeout
+                reason = "no data" if late else error.strerror
                 raise InputError(f"{self._source!r} was lost ({reason})") from error
             finally:
                 if self._closed.is_set():

@@ -84,7 +84,9 @@ def open_address(url: str) -> av.container.InputContainer:
             timeout=(_OPEN_S, _READ_S),
         )
     except av.FFmpegError as error:
+        late = isinstance(error, av.ExitError)  # PyAV's own timeout
+        reason = f"no answer within {_OPEN_S:g} s" if late else error.strerror
         raise InputError(
-            f"{shown(url)!r} cannot be opened ({error.strerror}). Check that the sender is running "
+            f"{shown(url)!r} cannot be opened ({reason}). Check that the sender is running "
             "and the address is right."
         ) from error

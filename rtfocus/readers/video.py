@@ -148,8 +148,8 @@ class VideoReader(Reader):
         self._container, self._reached = container, 0.0
         first = self._start()
         if decoding.planes(first) is None:
-            codec = self._stream.codec_context.name
-            _log.info("decoding on the CPU: NVDEC does not take %s (%s)", codec, first.format.name)
+            codec, form = self._stream.codec_context.name, first.format.name
+            _log.info("decoding on the CPU: the GPU does not take %s (%s)", codec, form)
         return first
 
     def _image(self, picture: av.VideoFrame) -> Any:

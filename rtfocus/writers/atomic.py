@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,7 @@ class Part:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class AtomicOutput:
+class AtomicOutput(ABC):
     """What all writers have in common: a temporary name until the end, and how a run may end.
 
     A writer implements `_finish`, and `_release` where it holds something open.
@@ -89,11 +90,11 @@ class AtomicOutput:
         else:
             self.discard()
 
+    @abstractmethod
     def _finish(self) -> bool:
         """Complete what lies under the temporary name; whether there is anything new."""
-        raise NotImplementedError
 
-    def _release(self) -> None:
+    def _release(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of whatever is open; safe to call twice."""
 
     @contextmanager

@@ -157,8 +157,10 @@ def choose_encoder(
         UsageError: no such encoder or preset, or it refuses what it is told.
     """
     name = None if encoding is None else encoding.encoders.get(codec.lower())
-    if encoding is not None and name is not None and info.width % 2 == info.height % 2 == 0:
+    if encoding is not None and name is not None:
         try:
+            if info.width % 2 or info.height % 2:
+                raise UsageError(f"{name} takes no picture of {info.width}x{info.height}")
             chosen = _choose(name, info, crf, preset)
         except UsageError as error:
             _log.info("encoding on the CPU: %s", error)

@@ -100,11 +100,11 @@ class VideoWriter(AtomicOutput):
         if self._offset is None:
             # MP4 would not show a frame before nought; sound moves along.
             self._offset = max(-frame.pts * frame.time_base, Fraction(0))
-        picture = self._picture(frame.image)
-        picture.pts = frame.pts + round(self._offset / frame.time_base)
-        picture.time_base = frame.time_base
-        picture.duration = frame.duration or self._nominal_duration
         with self._failures():
+            picture = self._picture(frame.image)
+            picture.pts = frame.pts + round(self._offset / frame.time_base)
+            picture.time_base = frame.time_base
+            picture.duration = frame.duration or self._nominal_duration
             self._container.mux(self._stream.encode(picture))
             self._end = frame.time + float(picture.duration * frame.time_base)
             if self._copy is not None:

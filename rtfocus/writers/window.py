@@ -26,7 +26,7 @@ _START_S, _END_S = 20.0, 3.0
 
 _REMEDY = (
     "Check that the display can be reached and that opencv-python (not opencv-python-headless) is "
-    "installed; or leave out -o window and use --serve to watch in a browser."
+    "installed; or write a file instead of -o window."
 )
 
 
@@ -192,6 +192,6 @@ def check_display(system: str = sys.platform, environment: Mapping[str, str] = o
         return
     if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
         raise UnavailableError(
-            "-o window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Leave it "
-            "out and use --serve to watch in a browser."
+            "-o window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set. Write a "
+            "file instead, such as -o out.mp4."
         )

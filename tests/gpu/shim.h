@@ -49,7 +49,7 @@ extern char __stop_shim_shared[] __attribute__((visibility("hidden")));
 }
 
 // Stores the registers that a call keeps on the stack and where that is in `from`, and goes on with the stack `to`.
-// swapcontext would ask the system for the signals of each of these, which takes ten times as long as all else.
+// swapcontext would ask the system for the signals each time.
 extern "C" __attribute__((visibility("hidden"))) void shim_switch(void** from, void* to);
 #if defined(__x86_64__)
 asm(R"(

@@ -168,4 +168,4 @@ def test_pictures_that_the_gpu_decoded(
             if on_gpu:
                 result = gpu.download(converter.to_rgb(coded, coded.planes))
                 assert np.abs(result.astype(int) - picture).max() <= 1
-    assert ("NVDEC does not take h264 (yuv420p)" in caplog.text) == (does == "refuse")
+    assert ("the GPU does not take h264 (yuv420p)" in caplog.text) == (does == "refuse")
