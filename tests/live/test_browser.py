@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rtfocus.focus import FocusPoint
 from rtfocus.live.control import Control
 from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Source
@@ -391,7 +392,7 @@ def test_keyframes_are_added_dragged_and_deleted(file: Session) -> None:
     file.click("#add-keyframe")
     file.until(lambda: len(file.state.keyframes) == 1)
     assert file.state.keyframes[0].time == pytest.approx(2, abs=0.6)
-    assert file.state.keyframes[0].focus.mode == "point"
+    assert isinstance(file.state.keyframes[0].target, FocusPoint)
     file.until(lambda: file.driver.find_elements(By.CSS_SELECTOR, ".keyframe"))
     before = file.state.keyframes[0].time
     wide = file.find("#keyframes").rect["width"]

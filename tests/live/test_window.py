@@ -199,7 +199,7 @@ def test_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: check_output("window", "in.mp4", overwrite=False),
         lambda: open_writer("window", INFO),
     ):
-        with pytest.raises(UnavailableError, match="--serve") as raised:
+        with pytest.raises(UnavailableError, match="Write a file instead") as raised:
             call()
         assert raised.value.exit_code == 4
 

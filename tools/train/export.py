@@ -62,6 +62,7 @@ def write(network: SmallDPT, out: Path) -> None:
     """As float32 ONNX with free height and width, and its card."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # ONNX Runtime folds
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, 192, 320),),
