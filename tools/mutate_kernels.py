@@ -42,7 +42,11 @@ ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 KINDS = ("barrier", "clamp", "bound", "index")
 
-_TESTED_BY = {"align": "smooth", "prepare": "network"}  # those without tests of their own
+_TESTED_BY = {
+    "align": "smooth",
+    "block": "smooth",
+    "prepare": "network",
+}  # without tests of their own
 
 _COUNTER = r"\b(?:[a-z]{1,2}|thread|row|column|lane|threadIdx\.[xyz])(?: \+ \w+)?"
 _LIMIT = r"[a-z][\w.]*\b(?!\()"  # float literals start with a digit
@@ -124,7 +128,7 @@ class Workplace:
 
     def run(self, file: str, code: str, *, sanitized: bool, limit: float) -> str:
         """Run the file's tests with this text: passed, failed, hung, or not compiled."""
-        path = self._folder / "rtfocus" / "cuda" / f"{file}.cu"
+        path = _path(self._folder, file)
         original = path.read_text()
         path.write_text(code)
         tests = f"tests/gpu/test_cuda_{_TESTED_BY.get(file, file)}.py"
@@ -160,7 +164,7 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = {
         file: _choose(file, arguments.kinds.split(","), arguments.sample)
-        for file in arguments.files or kernel_files()
+        for file in arguments.files or [*kernel_files(), "block"]
     }
     if arguments.list:
         for mutant in (m for found in chosen.values() for m in found):
@@ -179,8 +183,15 @@ def main() -> int:
     return int(any(count["survived"] or count["tests fail"] for count in counts))
 
 
+def _path(root: Path, file: str) -> Path:
+    """Of a kernel file, or of one that several begin with."""
+    folder = root / "rtfocus" / "cuda"
+    shared = folder / f"{file}.cuh"
+    return shared if shared.exists() else folder / f"{file}.cu"
+
+
 def _choose(file: str, kinds: list[str], sample: int | None) -> list[Mutant]:
-    code = (ROOT / "rtfocus" / "cuda" / f"{file}.cu").read_text()
+    code = _path(ROOT, file).read_text()
     found = [mutant for mutant in mutants(file, code) if mutant.kind in kinds]
     if sample is not None and sample < len(found):
         numbers = sorted(random.Random(0).sample(range(len(found)), sample))
@@ -202,7 +213,7 @@ def _check(
 ) -> Counter[str]:
     """Print what becomes of every mutant of a file; counts the results."""
     count: Counter[str] = Counter()
-    code = (ROOT / "rtfocus" / "cuda" / f"{file}.cu").read_text()
+    code = _path(ROOT, file).read_text()
     limits = {}
     for sanitized in sorted({mutant.kind != "barrier" for mutant in found}):
         start = time.monotonic()

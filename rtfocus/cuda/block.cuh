@@ -15,8 +15,7 @@ __device__ __forceinline__ int thread_number() { return threadIdx.y * 32 + threa
 // Whether all other blocks that share the ticket are done; what they wrote can be read then.
 __device__ __forceinline__ bool is_last(int* ticket, int blocks) {
     __shared__ int last;
-    __threadfence();
-    __syncthreads();
+    __threadfence(); __syncthreads();  // all of this block's writes come before its ticket
     if (thread_number() == 0) {
         last = atomicAdd(ticket, 1) == blocks - 1;
         if (last) *ticket = 0;
