@@ -22,7 +22,7 @@ from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs, check_outputs
 from rtfocus.live.page import make_server, parse_address
-from rtfocus.live.showing import Showing
+from rtfocus.live.showing import Showing, live_look
 from rtfocus.live.state import FocusMode
 from rtfocus.live.timeline import KeyframeFile
 from rtfocus.live.window import WindowControl
@@ -82,8 +82,7 @@ class LiveJob:
         if settings.keyframes is not None:
             Keyframes.load(settings.keyframes)
         self._source, self._outputs = source, tuple(outputs)
-        # The lightest tier unless the user says otherwise: what comes late is worth less.
-        self._settings = replace(settings, quality=settings.quality or "fast")
+        self._settings = settings
         self._overwrite, self._announce = overwrite, announce
         self._stopped = threading.Event()
         self._playing = source
@@ -120,7 +119,8 @@ class LiveJob:
             info = reader.info
             self._sinks = stack.enter_context(self._open_outputs(info))
             if settings.serve is not None:
-                stack.enter_context(self._serve())
+                server = stack.enter_context(self._make_server())
+                self._announce(server.url)
             self._play(self._source, reader, on_frame)
             while self._next is not None:
                 source, self._next = self._next, None
@@ -160,7 +160,7 @@ class LiveJob:
             log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
             self._depth_name = depth.description
             engine = Engine(
-                control.settings(), depth, self._backend, metrics=self._metrics, steering=steering
+                live_look(control), depth, self._backend, metrics=self._metrics, steering=steering
             )
             stack.callback(engine.close)
             live_depth = _live_depth(engine)
@@ -199,14 +199,10 @@ class LiveJob:
             open_window=lambda: WindowWriter(window.on_event, overlay=window.overlay),
         )
 
-    def _serve(self) -> Server:
-        settings = self._settings
-        server = make_server(
-            self._control, self._feed, settings, self._show_next, lambda: self._playing
+    def _make_server(self) -> Server:
+        return make_server(
+            self._control, self._feed, self._settings, self._show_next, lambda: self._playing
         )
-        server.start()
-        self._announce(server.url)
-        return server
 
     def _show_next(self, path: Path) -> None:
         """Show another file instead of what is shown; what is wrong with it is raised here."""

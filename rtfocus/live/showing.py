@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs
 from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Face, Feed, FrameInfo
-from rtfocus.settings import View
+from rtfocus.settings import Settings, View
 from rtfocus.steering import Aim
 
 _BINS = 64
@@ -96,7 +97,7 @@ class Showing:
         self._engine.steer(state)
         if state.version != self._version:
             self._version = state.version
-            self._engine.adjust(self._control.settings())
+            self._engine.adjust(live_look(self._control))
 
     def _draw(self, take: Take, view: View, drawn: dict[View, Image]) -> Image:
         """The picture of a view on the host, drawn once."""
@@ -112,6 +113,12 @@ class Showing:
             return None
         self._histogram_at = now
         return histogram(self._engine.backend.fetch(steady))
+
+
+def live_look(control: Control) -> Settings:
+    """What is asked for, in the lightest tier unless the user says otherwise."""
+    settings = control.settings()
+    return replace(settings, quality=settings.quality or "fast")
 
 
 def histogram(disparity: Disparity) -> tuple[float, ...]:
