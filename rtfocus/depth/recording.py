@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from rtfocus.depth.base import DepthSource
@@ -44,7 +45,7 @@ def open_recording(path: Path, kind: Kind | None, info: StreamInfo) -> DepthSour
                 f"--depth-kind {kind}: the recording {str(path)!r} knows what it holds; leave the "
                 "kind out."
             )
-        return TapeDepth(path, open_folder(path) if path.is_dir() else open_file(path), info)
+        return TapeDepth(path, open_folder if path.is_dir() else open_file, info)
     if path.is_dir():
         return FolderDepth(path, kind, info)
     if path.suffix.lower() not in SUFFIXES:
@@ -113,27 +114,36 @@ class TapeDepth:
     """A recording made with `--save-depth`: for every frame the map that is nearest in time.
 
     Nearest within half a frame, so a recording serves any cut of its clip, at a variable rate too.
+    Where time goes back, as in a clip that is sought or played again, it is read from its start.
     """
 
     scale: Scale
     steady = True
 
-    def __init__(self, path: Path, tape: Tape, info: StreamInfo) -> None:
+    def __init__(self, path: Path, open_tape: Callable[[Path], Tape], info: StreamInfo) -> None:
         """Start reading; errors as `open_recording`."""
-        self._path, self._tape, self._info = path, tape, info
-        first = next(tape.maps, None)
-        if first is None:
-            raise InputError(f"the recording {str(path)!r} holds no maps. Record the depth again.")
-        _check_picture(tape.picture, path, info)
-        self._current: TimedMap = first
-        self._next = next(tape.maps, None)
-        self._passed = 1
+        self._path, self._open, self._info = path, open_tape, info
+        self._start()
+        _check_picture(self._tape.picture, path, info)
         # A still has one map, whatever its time. The millisecond is what a recording file rounds
         # to.
         self._tolerance = math.inf if info.rate is None else 0.5 / float(info.rate) + 0.001
-        self.scale = tape.scale
-        height, width = first.disparity.shape
+        self.scale = self._tape.scale
+        height, width = self._current.disparity.shape
         self.description = f"{path.name} {height}x{width}"
+
+    def _start(self) -> None:
+        """Open the recording at its first map."""
+        self._tape = self._open(self._path)
+        first = next(self._tape.maps, None)
+        if first is None:
+            self._tape.close()
+            raise InputError(
+                f"the recording {str(self._path)!r} holds no maps. Record the depth again."
+            )
+        self._current: TimedMap = first
+        self._next = next(self._tape.maps, None)
+        self._passed = 1
 
     def estimate(self, frame: Frame) -> Map:
         """The map nearest to the frame's time.
@@ -143,6 +153,9 @@ class TapeDepth:
             InputError: it has a gap here, or starts later.
         """
         time = frame.time
+        if self._passed > 1 and time < self._current.time - self._tolerance:
+            self._tape.close()
+            self._start()
         while self._next is not None and self._next.time - time <= abs(self._current.time - time):
             self._current, self._next = self._next, next(self._tape.maps, None)
             self._passed += 1

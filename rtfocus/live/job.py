@@ -11,6 +11,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from platformdirs import user_config_path
+
 from rtfocus.backend import CpuBackend, open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
@@ -22,6 +24,7 @@ from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs, check_outputs
 from rtfocus.live.page import make_server, parse_address
+from rtfocus.live.presets import Presets
 from rtfocus.live.showing import Showing, live_look
 from rtfocus.live.state import FocusMode
 from rtfocus.live.timeline import KeyframeFile
@@ -111,6 +114,7 @@ class LiveJob:
             settings,
             command=("rtfocus", "run", self._source, *_options(self._outputs)),
             modes=_modes(settings),
+            presets=Presets(user_config_path("rtfocus") / "presets.toml"),
         )
         self._feed, self._metrics = Feed(), Metrics()
         self._meter = Meter(self._metrics, str(device))

@@ -130,6 +130,7 @@ def _write(path: Path, presets: Mapping[str, Mapping[str, Any]]) -> None:
         lines += [f"{field.replace('_', '-')} = {value!r}" for field, value in look.items()]
         lines.append("")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Written beside it and moved: a file that breaks off never takes the old one's place.
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False

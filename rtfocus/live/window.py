@@ -63,7 +63,7 @@ class WindowControl:
             lines.append(f"{status.fps:.1f} fps, {low:.0f} ms (95 %: {high:.0f} ms)")
             lines.append(f"{status.drops} dropped, {status.device}")
         metres = "" if info.metres is None else f", {info.metres:.2f} m"
-        plane = "" if info.plane is None else f" at {info.plane:.2f}{metres}"
+        plane = "" if info.plane is None else f" at {round(info.plane, 2) + 0.0:.2f}{metres}"
         lines.append(f"f/{state.f_number:g}, focus: {state.focus.mode}{plane} {info.tracking}")
         if status is not None and status.message:
             lines.append(status.message)
