@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rtfocus.api import Refocus
     from rtfocus.errors import RtfocusError
-    from rtfocus.pipeline import Summary, refocus
+    from rtfocus.pipeline import Summary
+    from rtfocus.run import refocus
     from rtfocus.settings import Settings
 
 __version__ = version("rtfocus")
@@ -25,7 +26,7 @@ _HOMES = {
     "RtfocusError": "rtfocus.errors",
     "Settings": "rtfocus.settings",
     "Summary": "rtfocus.pipeline",
-    "refocus": "rtfocus.pipeline",
+    "refocus": "rtfocus.run",
 }
 
 

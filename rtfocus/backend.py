@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,10 +14,11 @@ from rtfocus.depth.network import NetworkDepth
 from rtfocus.device import Device
 from rtfocus.focus import Focuser
 from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
+from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
-from rtfocus.render import make_renderer
-from rtfocus.settings import Settings
+from rtfocus.render import Renderer, make_renderer
+from rtfocus.settings import Settings, View
 from rtfocus.smooth import Smoother
 from rtfocus.upsample import Upsampler
 from rtfocus.views import draw_view
@@ -63,6 +64,9 @@ class Backend(Protocol):
     ) -> Stages:
         """The stages for depth of this scale, smoothed so strongly and looking ahead so far."""
 
+    def make_renderer(self, settings: Settings) -> Any:
+        """The renderer alone, for another aperture."""
+
     def make_metrics(self) -> Metrics:
         """A clock for stages that run one after the other."""
 
@@ -83,8 +87,19 @@ class Backend(Protocol):
     def fetch(self, disparity: Any) -> Disparity:
         """A disparity on the host."""
 
-    def draw(self, settings: Settings, image: Any, result: Any, disparity: Any, plane: Any) -> Any:
-        """The picture of the settings' view, see `rtfocus.views.draw_view`."""
+    def carry(self, disparity: Any) -> Any:
+        """The same disparity for a later frame, which is no cut again."""
+
+    def fetch_image(self, image: Any) -> Image:
+        """A picture on the host."""
+
+    def place_plane(self, plane: float) -> Any:
+        """The plane of focus as the renderer takes it."""
+
+    def draw(
+        self, view: View, image: Any, result: Any, disparity: Any, plane: Any, lens: Lens
+    ) -> Any:
+        """The picture of a view, see `rtfocus.views.draw_view`."""
 
     def send(self, frame: Frame, form: Form) -> Frame:
         """Start to bring a frame's picture into a writer's form, without waiting for it."""
@@ -127,13 +142,17 @@ class CpuBackend:
             Smoother(scale, strength=strength, ahead=ahead),
             Upsampler(threads=settings.cores()),
             Focuser(settings.target()),
-            make_renderer(
-                settings.method,
-                settings.quality,
-                aperture=settings.aperture(),
-                highlights=settings.highlights,
-                threads=settings.cores(),
-            ),
+            self.make_renderer(settings),
+        )
+
+    def make_renderer(self, settings: Settings) -> Renderer:
+        """See `Backend`."""
+        return make_renderer(
+            settings.method,
+            settings.quality or "high",
+            aperture=settings.aperture(),
+            highlights=settings.highlights,
+            threads=settings.cores(),
         )
 
     def make_metrics(self) -> Metrics:
@@ -156,11 +175,24 @@ class CpuBackend:
         """See `Backend`."""
         return disparity
 
-    def draw(
-        self, settings: Settings, image: Image, result: Image, disparity: Disparity, plane: float
-    ) -> Image:
+    def carry(self, disparity: Disparity) -> Disparity:
         """See `Backend`."""
-        return draw_view(settings.view, image, result, disparity, plane, settings.lens())
+        return replace(disparity, cut=False) if disparity.cut else disparity
+
+    def fetch_image(self, image: Image) -> Image:
+        """See `Backend`."""
+        return image
+
+    def place_plane(self, plane: float) -> float:
+        """See `Backend`."""
+        return plane
+
+    def draw(
+        self, view: View, image: Image, result: Image, disparity: Disparity, plane: float,
+        lens: Lens,
+    ) -> Image:  # fmt: skip
+        """See `Backend`."""
+        return draw_view(view, image, result, disparity, plane, lens)
 
     def send(self, frame: Frame, form: Form) -> Frame:  # noqa: ARG002 - writers convert RGB
         """See `Backend`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,9 +30,11 @@ rtfocus run clip.mp4 -o out.mp4 --save-depth clip.mkv --f-number 1.4
 rtfocus run clip.mp4 -o far.mp4 --depth clip.mkv --focus 0.9,0.2
 
 rtfocus run pattern:1280x720@30,4s -o demo.mp4 --focus 0.5,0.55
+
+rtfocus run camera:0 -o camera: --serve 8080
 """
 
-GENERAL = Group("General", sort_key=7)
+GENERAL = Group("General", sort_key=8)
 
 app = App(
     name="rtfocus",
@@ -48,8 +51,8 @@ app.command(models)
 Input = Annotated[
     str,
     Parameter(
-        help="Video file, image file, directory of images, or pattern[:WxH@RATE,SECONDSs], the "
-        "built-in scene.",
+        help="Video file, image file, directory of images, camera:N[:WxH][@RATE], the URL of a "
+        "stream, or pattern[:WxH@RATE,SECONDSs], the built-in scene.",
         metavar="INPUT",
     ),
 ]
@@ -57,8 +60,8 @@ Outputs = Annotated[
     tuple[str, ...],
     Parameter(
         name=["--output", "-o"],
-        help="Video or image file, or a directory ending in / for a PNG sequence. Several are "
-        "possible.",
+        help="Video or image file, a directory ending in / for a PNG sequence, window, camera: (a "
+        "virtual camera), or the URL of a stream. Several are possible.",
         negative=(),
         metavar="OUTPUT",
         show_default=False,
@@ -104,9 +107,10 @@ def run(
         print(to_toml(settings), end="")
         return 0
     configure_logging(quiet=quiet, verbose=verbose, as_json=log_json)
-    from rtfocus.pipeline import Job
+    from rtfocus.run import open_job
 
-    job = Job(input, output, settings, overwrite=overwrite)
+    announce = _log_page if log_json else _print_page
+    job = open_job(input, output, settings, overwrite=overwrite, announce=announce)
     with _stoppable(job.stop), show_progress(quiet=quiet or log_json) as on_frame:
         summary = job.run(on_frame)
     if json:
@@ -273,6 +277,15 @@ def _plain(error: CycloptsError) -> str:
 def _command(arguments: list[str]) -> str:
     known = {"run", "info", "doctor", "bench", "models"}
     return f"{arguments[0]} " if arguments and arguments[0] in known else ""
+
+
+def _print_page(address: str) -> None:
+    # Even where messages are not wanted: nothing else tells the address and its token.
+    print(f"rtfocus: page: {address}", file=sys.stderr, flush=True)
+
+
+def _log_page(address: str) -> None:
+    logging.getLogger("rtfocus").info("page: %s", address)
 
 
 def _print_json(value: object) -> None:

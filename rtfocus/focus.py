@@ -22,6 +22,11 @@ _HOLD = 0.015
 FOLLOW = 0.35
 """Share of a larger change that the plane follows in every thirtieth of a second."""
 
+NOT_METRIC = (
+    "a focus distance in metres needs metric depth; this depth is relative. "
+    "Focus on a point (--focus X,Y) or a disparity (--focus-disparity D)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class FocusPoint:
@@ -106,15 +111,30 @@ class Focuser:
         if isinstance(self._target, FocusDisparity):
             return self._target.value
         if isinstance(self._target, FocusDistance):
-            if disparity.metric is None:
-                raise UsageError(
-                    "a focus distance in metres needs metric depth; this depth is relative. "
-                    "Focus on a point (--focus X,Y) or a disparity (--focus-disparity D)"
-                )
-            scale, offset = disparity.metric
-            return (1 / self._target.metres - offset) / scale
+            return disparity_of_distance(self._target.metres, disparity)
         seen = disparity_at(self._target, disparity.values)
         return self._plane.update(seen, frame.time, cut=disparity.cut)
+
+
+def disparity_of_distance(metres: float, disparity: Disparity) -> float:
+    """Normalised disparity of what is so many metres away.
+
+    Raises:
+        UsageError: depth is not metric.
+    """
+    if disparity.metric is None:
+        raise UsageError(NOT_METRIC)
+    scale, offset = disparity.metric
+    return (1 / metres - offset) / scale
+
+
+def distance_of(value: float, disparity: Disparity) -> float | None:
+    """Metres to what has a normalised disparity; None where depth is not metric, or infinite."""
+    if disparity.metric is None:
+        return None
+    scale, offset = disparity.metric
+    inverse = scale * value + offset
+    return 1 / inverse if inverse > 0 else None
 
 
 def disparity_at(point: FocusPoint, values: Map) -> float:

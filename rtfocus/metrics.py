@@ -67,12 +67,14 @@ class Metrics:
         self._samples.clear()
 
     def report(self) -> dict[str, dict[str, float]]:
-        """Per stage the median and 95th percentile, in milliseconds."""
+        """Per stage the median and 95th percentile, in milliseconds; stages may go on meanwhile."""
         return {
             stage: {
-                f"{kind}_ms_p{q}": round(float(np.percentile(samples, q)) * 1000, 3)
+                # A copy: an array cannot grow while NumPy looks into it.
+                f"{kind}_ms_p{q}": round(float(np.percentile(samples[:], q)) * 1000, 3)
                 for kind, samples in zip(("wall", "cpu"), pair, strict=True)
+                if samples
                 for q in (50, 95)
             }
-            for stage, pair in self._samples.items()
+            for stage, pair in list(self._samples.items())
         }

@@ -16,11 +16,12 @@ from rtfocus.depth.save import open_depth_writer
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
-from rtfocus.frame import Frame, StreamInfo
+from rtfocus.frame import StreamInfo
 from rtfocus.metrics import Metrics
 from rtfocus.overlap import Ahead
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
+from rtfocus.steering import Steering, open_steering
 from rtfocus.writers import Encoding, Form, Writer, check_output, open_writer
 
 T = TypeVar("T")
@@ -59,35 +60,30 @@ class Summary:
         return {**asdict(self), "fps": round(fps, 2)}
 
 
-def refocus(
-    source: str,
-    output: str | Sequence[str],
-    *,
-    overwrite: bool = False,
-    **options: Any,
-) -> Summary:
-    """Refocus a video, an image or a directory of images.
-
-    Args:
-        source: the input, as on the command line: a file, a directory of images, or "pattern".
-        output: a video or image file, or a directory ending in "/"; or several of them.
-        overwrite: replace outputs that exist.
-        **options: see `rtfocus.Settings`, for example focus=(0.3, 0.5), f_number=1.4.
-
-    Raises:
-        RtfocusError: see `rtfocus.errors`; nothing appears under the output's name then, except
-            after `InputCutShort`, when what was read until there is kept.
-    """
-    outputs = (output,) if isinstance(output, str) else tuple(output)
-    return Job(source, outputs, Settings.create(**options), overwrite=overwrite).run()
-
-
 class Job:
     """One input to one or several outputs."""
 
     def __init__(
-        self, source: str, outputs: Sequence[str], settings: Settings, *, overwrite: bool = False
+        self,
+        source: str,
+        outputs: Sequence[str],
+        settings: Settings,
+        *,
+        overwrite: bool = False,
+        steering: Steering | None = None,
     ) -> None:
+        """Check what can be checked before any work.
+
+        Args:
+            source: the input, as on the command line.
+            outputs: likewise.
+            settings: what to do.
+            overwrite: replace outputs that exist.
+            steering: finds the focus; None: as the settings say.
+
+        Raises:
+            RtfocusError: an output makes no sense.
+        """
         if not outputs:
             raise UsageError("no output: name one with -o, such as -o out.mp4")
         for name in outputs:
@@ -96,6 +92,7 @@ class Job:
         self._outputs = tuple(outputs)
         self._settings = settings
         self._overwrite = overwrite
+        self._steering = steering
         self._stopped = threading.Event()
         self._cut: InputCutShort | None = None
 
@@ -145,6 +142,7 @@ class Job:
                 metrics=metrics,
                 depth_sink=sink,
                 form=_common_form(writers),
+                steering=self._steering or open_steering(settings),
             )
             stack.callback(engine.close)
 
@@ -208,6 +206,3 @@ def _common_form(writers: Sequence[Writer]) -> Form:
     """What all writers take."""
     forms = {writer.takes for writer in writers}
     return forms.pop() if len(forms) == 1 else "rgb"
-
-
-__all__ = ["Frame", "Job", "Summary", "refocus"]

@@ -91,6 +91,10 @@ class Rack:
         self._target = target
         return target + self._remaining(time)[0]
 
+    def is_like(self, other: Rack) -> bool:
+        """Whether the other takes the same time in the same way."""
+        return (self._seconds, self._easing) == (other._seconds, other._easing)
+
     def under_way(self, time: float) -> bool:
         """Whether the plane has not arrived yet."""
         return time - self._begun < self._seconds

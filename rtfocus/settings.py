@@ -16,17 +16,21 @@ from rtfocus.aperture import Aperture
 from rtfocus.errors import UsageError, suggest
 from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
 from rtfocus.lens import Lens
+from rtfocus.rack import Easing, check_rack
 
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
+OnLoss = Literal["wait", "stop"]
 Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
 Quality = Literal["high", "fast"]
 View = Literal["result", "original", "depth", "coc", "split"]
 
+INPUT = Group("Input", sort_key=1)
 DEPTH = Group("Depth", sort_key=2)
 FOCUS = Group("Focus", sort_key=3)
 LENS = Group("Lens", sort_key=4)
 OUTPUT = Group("Output", sort_key=5)
-MACHINE = Group("Machine", sort_key=6)
+PAGE = Group("Browser page", sort_key=6)
+MACHINE = Group("Machine", sort_key=7)
 
 
 def _pair(kind: type[float] | type[int], separator: str) -> Any:
@@ -52,6 +56,19 @@ class Settings:
     Raises:
         UsageError: a value, or a combination of values, makes no sense.
     """
+
+    realtime: Annotated[
+        bool,
+        _option(INPUT, "Play a file at its own pace, as if it were live; live outputs imply it."),
+    ] = False
+    loop: Annotated[bool, _option(INPUT, "Play a file again and again, in real time.")] = False
+    on_loss: Annotated[
+        OnLoss,
+        _option(INPUT, "When a camera or stream is lost: wait for it to come back, or stop."),
+    ] = "wait"
+    rate: Annotated[
+        float | None, _option(INPUT, "Frames per second of a directory of images; default: 25.")
+    ] = None
 
     model: Annotated[
         str | None,
@@ -124,6 +141,29 @@ class Settings:
     focus_range: Annotated[
         float, _option(FOCUS, "Width of the band of normalised disparity that stays sharp.")
     ] = 0.0
+    follow: Annotated[
+        bool, _option(FOCUS, "Follow the thing at the point as it moves through the picture.")
+    ] = False
+    face_model: Annotated[
+        str | None,
+        _option(
+            FOCUS,
+            "Focus on the face nearest to the point, found by OpenCV's YuNet in this file.",
+            metavar="FILE",
+        ),
+    ] = None
+    keyframes: Annotated[
+        str | None,
+        _option(
+            FOCUS,
+            "Focus and aperture from a file of keyframes, as the page saves them beside a clip.",
+            metavar="FILE",
+        ),
+    ] = None
+    rack: Annotated[
+        float, _option(FOCUS, "Seconds that the focus takes to another thing; 0 jumps.")
+    ] = 0.5
+    easing: Annotated[Easing, _option(FOCUS, "How it sets out and arrives.")] = "ease-in-out"
 
     f_number: Annotated[float, _option(LENS, "Aperture; smaller is more blur.")] = 2.8
     focal_length: Annotated[
@@ -141,7 +181,9 @@ class Settings:
     highlights: Annotated[
         float, _option(LENS, "Share of the light that clipped highlights get back; 0 is none.")
     ] = 1.0
-    quality: Annotated[Quality, _option(LENS, "Render tier.")] = "high"
+    quality: Annotated[
+        Quality | None, _option(LENS, "Render tier; default: high, for live video fast.")
+    ] = None
 
     view: Annotated[View, _option(OUTPUT, "What to write; depth is in MAGMA colours.")] = "result"
     codec: Annotated[
@@ -154,8 +196,27 @@ class Settings:
     encoder_preset: Annotated[
         str | None, _option(OUTPUT, "Speed of the encoder, such as veryfast or medium.")
     ] = None
-    rate: Annotated[
-        float | None, _option(OUTPUT, "Frames per second of a directory of images; default: 25.")
+    record_original: Annotated[
+        str | None,
+        _option(
+            OUTPUT,
+            "Also keep what the camera saw, as FILE, and its depth beside it, so that it can be "
+            "refocused later.",
+            metavar="FILE",
+        ),
+    ] = None
+
+    serve: Annotated[
+        str | None,
+        _option(
+            PAGE,
+            "Show the video on a page and steer it there; any address but this machine's own "
+            "needs the token that is printed.",
+            metavar="[HOST:]PORT",
+        ),
+    ] = None
+    media: Annotated[
+        str | None, _option(PAGE, "Folder with files that the page may open.", metavar="DIR")
     ] = None
 
     device: Annotated[str, _option(MACHINE, "auto, cpu, cuda or cuda:N.")] = "auto"
@@ -174,6 +235,8 @@ class Settings:
         _require(0 < rate < math.inf, "rate", self.rate, "above 0")
         if self.depth_size is not None:
             _require(min(self.depth_size) >= 1, "depth size", self.depth_size, "1 or more each")
+        check_rack(self.rack, self.easing)
+        self._check_focus()
         self.lens()
         self.aperture()
         self.target()
@@ -220,6 +283,17 @@ class Settings:
             return self.threads
         return len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
 
+    def _check_focus(self) -> None:
+        plane = self.focus_distance is not None or self.focus_disparity is not None
+        for name, value in (("--follow", self.follow), ("--face-model", self.face_model)):
+            if value and plane:
+                raise UsageError(
+                    f"{name} finds the plane of focus itself: leave out --focus-distance and "
+                    "--focus-disparity"
+                )
+        if self.follow and self.face_model:
+            raise UsageError("--follow and --face-model contradict each other: give one of them")
+
     def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -233,6 +307,8 @@ class Settings:
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "depth_kind": get_args(DepthKind),
+    "easing": get_args(Easing),
+    "on_loss": get_args(OnLoss),
     "method": get_args(Method),
     "quality": get_args(Quality),
     "view": get_args(View),

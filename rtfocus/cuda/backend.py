@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ from rtfocus.graded import GradedRenderer
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.render import TIERS
-from rtfocus.settings import Settings
+from rtfocus.settings import Settings, View
 from rtfocus.views import draw_view
 from rtfocus.writers import Form
 
@@ -55,18 +56,19 @@ class CudaBackend:
     ) -> Stages:
         """See `Backend`."""
         gpu = self._gpu
-        renderer: Any
-        if settings.method == "lens":
-            tier, aperture = TIERS[settings.quality], settings.aperture()
-            renderer = CudaRenderer(gpu, tier, aperture, highlights=settings.highlights)
-        else:
-            renderer = _OnHost(self, GradedRenderer(settings.method))
         return Stages(
             CudaSmoother(gpu, scale, strength=strength, ahead=ahead),
             CudaUpsampler(gpu),
             CudaFocuser(gpu, settings.target()),
-            renderer,
+            self.make_renderer(settings),
         )
+
+    def make_renderer(self, settings: Settings) -> CudaRenderer | _OnHost:
+        """See `Backend`."""
+        if settings.method != "lens":
+            return _OnHost(self, GradedRenderer(settings.method))
+        tier, aperture = TIERS[settings.quality or "high"], settings.aperture()
+        return CudaRenderer(self._gpu, tier, aperture, highlights=settings.highlights)
 
     def make_metrics(self) -> Metrics:
         """See `Backend`."""
@@ -96,20 +98,26 @@ class CudaBackend:
         scale = None if metric is None else (float(get(metric)[0]), float(get(metric)[1]))
         return Disparity(get(disparity.values), scale, bool(get(disparity.cut)[0]))
 
+    def carry(self, disparity: DeviceDisparity) -> DeviceDisparity:
+        """See `Backend`."""
+        return replace(disparity, cut=self._gpu.zeros(1, np.int32))
+
+    def place_plane(self, plane: float) -> Array:
+        """See `Backend`."""
+        return self._gpu.upload(np.array([plane], np.float32))
+
     def draw(
-        self, settings: Settings, image: Array, result: Array, disparity: DeviceDisparity,
-        plane: Array,
+        self, view: View, image: Array, result: Array, disparity: DeviceDisparity, plane: Array,
+        lens: Lens,
     ) -> Image:  # fmt: skip
         """See `Backend`; drawn on the host."""
         picture = self._gpu.download(image)
-        shown = picture if result is image else self.host(result)
+        shown = picture if result is image else self.fetch_image(result)
         focus = float(self._gpu.download(plane)[0])
-        return draw_view(
-            settings.view, picture, shown, self.fetch(disparity), focus, settings.lens()
-        )
+        return draw_view(view, picture, shown, self.fetch(disparity), focus, lens)
 
-    def host(self, image: Array | Image) -> Image:
-        """A picture on the host, from wherever it is."""
+    def fetch_image(self, image: Array | Image) -> Image:
+        """See `Backend`."""
         return image if isinstance(image, np.ndarray) else self._gpu.download(image)
 
     def send(self, frame: Frame, form: Form) -> Frame:
@@ -142,8 +150,10 @@ class _OnHost:
 
     def render(self, image: Array, disparity: DeviceDisparity, plane: Array, lens: Lens) -> Image:
         backend = self._backend
-        focus = float(backend.host(plane)[0])
-        return self._renderer.render(backend.host(image), backend.fetch(disparity), focus, lens)
+        focus = float(backend.fetch_image(plane)[0])
+        return self._renderer.render(
+            backend.fetch_image(image), backend.fetch(disparity), focus, lens
+        )
 
     def close(self) -> None:
         self._renderer.close()

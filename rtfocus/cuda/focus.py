@@ -9,6 +9,7 @@ from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.errors import UsageError
 from rtfocus.focus import (
     FOLLOW,
+    NOT_METRIC,
     WINDOW,
     FocusDisparity,
     FocusDistance,
@@ -48,10 +49,7 @@ class CudaFocuser:
 
     def _find_distance(self, target: FocusDistance, metric: Array | None, plane: Array) -> None:
         if metric is None:
-            raise UsageError(
-                "a focus distance in metres needs metric depth; this depth is relative. "
-                "Focus on a point (--focus X,Y) or a disparity (--focus-disparity D)"
-            )
+            raise UsageError(NOT_METRIC)
         self._gpu.launch(
             "focus", "at_distance", (1,), metric, 1 / target.metres, plane, block=(32,)
         )

@@ -6,17 +6,29 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from rtfocus.errors import RtfocusError
-from rtfocus.frame import Frame
 from rtfocus.live.newest import Newest
-from rtfocus.writers.base import Writer
 
 _log = logging.getLogger("rtfocus")
 
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
-class Outlet:
+
+class Sink(Protocol[T_contra]):
+    """What an outlet needs of a `rtfocus.writers.base.Writer`."""
+
+    def write(self, item: T_contra, /) -> None:
+        """Take one item."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None: ...
+
+
+class Outlet(Generic[T]):
     """Writes the newest frames with a writer that may be slow, or fail, on its own.
 
     A failure ends this outlet only: it is logged, reported and kept in `error`.
@@ -25,10 +37,10 @@ class Outlet:
     def __init__(
         self,
         name: str,
-        open_writer: Callable[[], Writer],
+        open_writer: Callable[[], Sink[T]],
         *,
         capacity: int = 1,
-        on_failure: Callable[[Outlet, Exception], None] | None = None,
+        on_failure: Callable[[Outlet[T], Exception], None] | None = None,
     ) -> None:
         """Open the writer, in the thread that will use it, and wait until that is done.
 
@@ -44,11 +56,11 @@ class Outlet:
         """
         self.name = name
         self._open, self._on_failure = open_writer, on_failure
-        self._slot: Newest[Frame] = Newest(capacity)
+        self._slot: Newest[T] = Newest(capacity)
         self._written = 0
         self._reason: BaseException | None = None
         self._error: Exception | None = None
-        self._opened: Future[Writer] = Future()
+        self._opened: Future[Sink[T]] = Future()
         self._thread = threading.Thread(target=self._run, name=f"rtfocus-{name}", daemon=True)
         self._thread.start()
         self._opened.result()
@@ -68,7 +80,7 @@ class Outlet:
         """What ended the outlet early."""
         return self._error
 
-    def put(self, frame: Frame) -> None:
+    def put(self, frame: T) -> None:
         """Leave a frame to be written; never waits, and does nothing after a failure."""
         self._slot.put(frame)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
@@ -20,6 +21,9 @@ MODES: tuple[str, ...] = get_args(FocusMode)
 
 LOOK = ("f_number", "focus_range", "blades", "blade_rotation", "highlights", "max_radius", "smooth")
 """What makes the look, and so what a preset holds."""
+
+_ALIKE = ("depth_every", "view", "easing")
+"""What else has the same name in settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,12 @@ class LiveState:
 
     def as_message(self) -> dict[str, object]:
         """The state as JSON sees it."""
-        keyframes = [_as_message(keyframe) for keyframe in self.keyframes]
-        return {"type": "state", **asdict(self), "keyframes": keyframes}
+        return {"type": "state", **asdict(self), "keyframes": as_messages(self.keyframes)}
+
+
+def as_messages(keyframes: Iterable[Keyframe]) -> list[dict[str, object]]:
+    """Keyframes as JSON sees them."""
+    return [_as_message(keyframe) for keyframe in keyframes]
 
 
 def _as_message(keyframe: Keyframe) -> dict[str, object]:
@@ -100,14 +108,12 @@ def _as_message(keyframe: Keyframe) -> dict[str, object]:
 
 def from_settings(settings: Settings) -> LiveState:
     """The state that a run with these settings starts in."""
-    same = {name: getattr(settings, name) for name in (*LOOK, "depth_every", "view")}
-    return LiveState(focus=_focus_of(settings), **same)
+    same = {name: getattr(settings, name) for name in (*LOOK, *_ALIKE)}
+    return LiveState(focus=_focus_of(settings), rack_time=settings.rack, **same)
 
 
 def to_settings(state: LiveState, base: Settings) -> Settings:
     """The settings of a run that does the same; what is not in the state is the base's.
-
-    A thing that is followed and a face have no setting: they become the place that was clicked.
 
     Raises:
         UsageError: the state makes no sense as settings.
@@ -119,7 +125,10 @@ def to_settings(state: LiveState, base: Settings) -> Settings:
     place = (focus.x, focus.y)
     return replace(
         base,
-        **{name: getattr(state, name) for name in (*LOOK, "depth_every", "view")},
+        **{name: getattr(state, name) for name in (*LOOK, *_ALIKE)},
+        rack=state.rack_time,
+        follow=focus.mode == "follow",
+        face_model=base.face_model if focus.mode == "face" else None,
         # The centre is the default: left out, it keeps a copied command short.
         focus=None if plane or place == (0.5, 0.5) else place,
         focus_disparity=focus.value if focus.mode == "disparity" else None,
@@ -132,4 +141,5 @@ def _focus_of(settings: Settings) -> Focus:
         return Focus("distance", value=settings.focus_distance)
     if settings.focus_disparity is not None:
         return Focus("disparity", value=settings.focus_disparity)
-    return Focus("point", *(settings.focus or (0.5, 0.5)))
+    mode: FocusMode = "face" if settings.face_model else "follow" if settings.follow else "point"
+    return Focus(mode, *(settings.focus or (0.5, 0.5)))

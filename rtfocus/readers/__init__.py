@@ -13,11 +13,11 @@ from rtfocus.readers.capture import Capture
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.realtime import RealtimeReader
-from rtfocus.readers.reopening import OnLoss
 from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import Decoding, VideoReader
+from rtfocus.settings import OnLoss
 
-__all__ = ["Decoding", "OnLoss", "Reader", "open_reader", "open_realtime"]
+__all__ = ["Decoding", "Reader", "open_reader", "open_realtime"]
 
 
 def open_reader(

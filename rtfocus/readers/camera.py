@@ -20,7 +20,8 @@ from rtfocus.readers.cameras import list_cameras
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.clock import LiveClock
 from rtfocus.readers.feed import LiveFeed
-from rtfocus.readers.reopening import OnLoss, ReopeningReader
+from rtfocus.readers.reopening import ReopeningReader
+from rtfocus.settings import OnLoss
 
 _log = logging.getLogger("rtfocus")
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -15,10 +14,9 @@ from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.live.backoff import Backoff
 from rtfocus.readers.base import Reader
+from rtfocus.settings import OnLoss
 
 _log = logging.getLogger("rtfocus")
-
-OnLoss = Literal["wait", "stop"]
 
 
 class ReopeningReader(Reader):

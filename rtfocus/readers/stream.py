@@ -11,8 +11,9 @@ from rtfocus.readers.base import Reader
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.clock import LiveClock
 from rtfocus.readers.feed import LiveFeed
-from rtfocus.readers.reopening import OnLoss, ReopeningReader
+from rtfocus.readers.reopening import ReopeningReader
 from rtfocus.readers.video import VideoReader
+from rtfocus.settings import OnLoss
 
 INPUT_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps")
 

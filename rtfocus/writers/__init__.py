@@ -17,14 +17,14 @@ from rtfocus.writers.video import VideoWriter
 from rtfocus.writers.virtual_camera import VirtualCameraWriter, load_pyvirtualcam
 from rtfocus.writers.window import WindowWriter, check_display
 
-__all__ = ["Encoding", "Form", "Writer", "check_output", "is_live_output", "open_writer"]
+__all__ = ["WINDOW", "Encoding", "Form", "Writer", "check_output", "is_live_output", "open_writer"]
 
-_WINDOW, _CAMERA = "window", "camera:"
+WINDOW, _CAMERA = "window", "camera:"
 
 
 def is_live_output(output: str) -> bool:
     """Whether an output is watched as it comes (a stream, `camera:`, `window`), and no file."""
-    return is_address(output) or output.startswith(_CAMERA) or output == _WINDOW
+    return is_address(output) or output.startswith(_CAMERA) or output == WINDOW
 
 
 def check_output(output: str, source: str, *, overwrite: bool) -> None:
@@ -126,7 +126,7 @@ def open_writer(
 
 
 def _check_live(output: str) -> None:
-    if output == _WINDOW:
+    if output == WINDOW:
         check_display()
     elif is_address(output):
         check_address(output, OUTPUT_SCHEMES)
@@ -135,7 +135,7 @@ def _check_live(output: str) -> None:
 
 
 def _open_live(output: str, info: StreamInfo, threads: int) -> Writer:
-    if output == _WINDOW:
+    if output == WINDOW:
         return WindowWriter()
     if is_address(output):
         return StreamWriter(output, info, threads=threads)

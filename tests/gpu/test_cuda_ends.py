@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rtfocus.errors import DeviceError, InputCutShort, OutputError
-from rtfocus.pipeline import Job, refocus
+from rtfocus.pipeline import Job
+from rtfocus.run import refocus
 from rtfocus.settings import Settings
 from rtfocus.writers.video import VideoWriter
 

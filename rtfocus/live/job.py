@@ -1,0 +1,248 @@
+"""A live run: whatever the newest frame is, it is focused and handed to every output at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from rtfocus.backend import CpuBackend, open_backend
+from rtfocus.device import resolve
+from rtfocus.engine import Engine
+from rtfocus.errors import UsageError
+from rtfocus.frame import StreamInfo
+from rtfocus.keyframes import Keyframes, beside
+from rtfocus.live.control import Control
+from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
+from rtfocus.live.meter import Meter
+from rtfocus.live.outputs import Outputs, check_outputs
+from rtfocus.live.page import make_server, parse_address
+from rtfocus.live.showing import Showing, live_look
+from rtfocus.live.state import FocusMode
+from rtfocus.live.timeline import KeyframeFile
+from rtfocus.live.window import WindowControl
+from rtfocus.metrics import Metrics
+from rtfocus.pipeline import Summary
+from rtfocus.readers import Reader, open_reader, open_realtime
+from rtfocus.readers.address import is_address
+from rtfocus.readers.camera import is_camera
+from rtfocus.readers.capture import Capture
+from rtfocus.server.feed import Feed, Source
+from rtfocus.server.server import Server
+from rtfocus.settings import Settings
+from rtfocus.steering import Steering, open_detector
+from rtfocus.writers import is_live_output
+from rtfocus.writers.window import WindowWriter
+
+log = logging.getLogger("rtfocus")
+
+
+def is_live(source: str, outputs: Sequence[str], settings: Settings) -> bool:
+    """Whether a run is watched or sent as it goes, so that the newest frame wins."""
+    asked = settings.serve is not None or settings.realtime or settings.loop
+    return asked or _is_live_source(source) or any(map(is_live_output, outputs))
+
+
+class LiveJob:
+    """One live input, or a file at its own pace, to outputs and a page that steer it."""
+
+    def __init__(
+        self,
+        source: str,
+        outputs: Sequence[str],
+        settings: Settings,
+        *,
+        overwrite: bool = False,
+        announce: Callable[[str], None] = print,
+    ) -> None:
+        """Check what can be checked before any work.
+
+        Args:
+            source: what to show; a page may open other files later.
+            outputs: as on the command line; none where there is a page.
+            settings: what to do at first.
+            overwrite: replace files that are there.
+            announce: told the address of the page.
+
+        Raises:
+            RtfocusError: an output or the page's address makes no sense.
+        """
+        if not outputs and settings.serve is None:
+            raise UsageError(
+                "no output: name one with -o, such as -o window or -o out.mp4, or --serve 8080"
+            )
+        check_outputs(outputs, source, settings, overwrite=overwrite)
+        if settings.serve is not None:
+            parse_address(settings.serve)
+        if settings.keyframes is not None:
+            Keyframes.load(settings.keyframes)
+        self._source, self._outputs = source, tuple(outputs)
+        self._settings = settings
+        self._overwrite, self._announce = overwrite, announce
+        self._stopped = threading.Event()
+        self._playing = source
+        self._next: str | None = None
+
+    def stop(self) -> None:
+        """End with the next frame, from any thread; `run` then raises KeyboardInterrupt."""
+        self._stopped.set()
+
+    def run(self, on_frame: Callable[[int, StreamInfo], None] | None = None) -> Summary:
+        """Do it until the source ends or `stop` is called.
+
+        Args:
+            on_frame: called after every frame with their number so far and what is known of the
+                input.
+
+        Raises:
+            KeyboardInterrupt: `stop` was called; what was written is finished.
+            RtfocusError: see `rtfocus.errors`.
+        """
+        start, start_cpu = time.perf_counter(), time.process_time()
+        settings = self._settings
+        device = resolve(settings.device)
+        self._backend, self._detector = open_backend(device), open_detector(settings)
+        self._control = Control(
+            settings,
+            command=("rtfocus", "run", self._source, *_options(self._outputs)),
+            modes=_modes(settings),
+        )
+        self._feed, self._metrics = Feed(), Metrics()
+        self._meter = Meter(self._metrics, str(device))
+        with ExitStack() as stack:
+            reader = stack.enter_context(self._open(self._source))
+            info = reader.info
+            self._sinks = stack.enter_context(self._open_outputs(info))
+            if settings.serve is not None:
+                server = stack.enter_context(self._make_server())
+                self._announce(server.url)
+            self._play(self._source, reader, on_frame)
+            while self._next is not None:
+                source, self._next = self._next, None
+                with self._open(source) as reader:
+                    self._play(source, reader, on_frame)
+            if self._sinks.error is not None:
+                raise self._sinks.error
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+        return Summary(
+            frames=self._meter.frames,
+            seconds=round(time.perf_counter() - start, 3),
+            cpu_seconds=round(time.process_time() - start_cpu, 3),
+            device=str(device),
+            depth=self._depth_name,
+            size=(info.width, info.height),
+            outputs=self._outputs,
+            stages=self._metrics.report(),
+        )
+
+    def _play(
+        self,
+        source: str,
+        reader: Reader,
+        on_frame: Callable[[int, StreamInfo], None] | None,
+    ) -> None:
+        """Show one source until it ends, or another is asked for."""
+        control, info, self._playing = self._control, reader.info, source
+        with ExitStack() as stack:
+            if (path := self._keyframe_path(source)) is not None:
+                timeline = KeyframeFile(path, control)
+                stack.callback(timeline.close)
+            steering = Steering(control.snapshot(), self._detector)
+            # Which frames are measured is decided here, and may change.
+            depth = self._backend.open_depth(replace(self._settings, depth_every=1), info)
+            stack.callback(depth.close)
+            log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
+            self._depth_name = depth.description
+            engine = Engine(
+                live_look(control), depth, self._backend, metrics=self._metrics, steering=steering
+            )
+            stack.callback(engine.close)
+            live_depth = _live_depth(engine)
+            stack.callback(live_depth.close)
+            showing = Showing(
+                engine, live_depth, control, self._sinks, self._feed, self._meter,
+                self._settings.view,
+            )  # fmt: skip
+            control.modes = _modes(self._settings, metric=depth.scale == "metric")
+            self._feed.source = _describe(source, info)
+            for frame in reader:
+                if self._stopped.is_set() or self._next is not None or self._sinks.error:
+                    return
+                if path is not None:
+                    timeline.update()
+                if not showing.is_wanted:
+                    continue
+                showing.show(frame, reader.drops if isinstance(reader, Capture) else 0)
+                if on_frame is not None:
+                    on_frame(self._meter.frames, info)
+
+    def _open(self, source: str) -> Reader:
+        settings = self._settings
+        rate = None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
+        if _is_live_source(source):
+            return open_reader(source, rate, on_loss=settings.on_loss)
+        return open_realtime(source, rate, loop=settings.loop)
+
+    def _open_outputs(self, info: StreamInfo) -> Outputs:
+        window = WindowControl(self._control, lambda: self._feed.latest, self.stop)
+        return Outputs(
+            self._outputs,
+            info,
+            self._settings,
+            overwrite=self._overwrite,
+            open_window=lambda: WindowWriter(window.on_event, overlay=window.overlay),
+        )
+
+    def _make_server(self) -> Server:
+        return make_server(
+            self._control, self._feed, self._settings, self._show_next, lambda: self._playing
+        )
+
+    def _show_next(self, path: Path) -> None:
+        """Show another file instead of what is shown; what is wrong with it is raised here."""
+        open_reader(str(path)).close()
+        self._next = str(path)
+
+    def _keyframe_path(self, source: str) -> Path | None:
+        """Where the keyframes of a source are kept; None where they are not."""
+        if self._settings.keyframes is not None and source == self._source:
+            return Path(self._settings.keyframes)
+        is_file = Path(source).is_file()
+        return beside(source) if is_file and self._settings.serve is not None else None
+
+
+def _live_depth(engine: Engine) -> LiveDepth:
+    """A thread of its own for a network on the CPU; what is there at once needs none."""
+    is_slow = isinstance(engine.backend, CpuBackend) and not engine.depth.steady
+    return OwnThread(engine) if is_slow else InTurn(engine)
+
+
+def _describe(source: str, info: StreamInfo) -> Source:
+    if _is_live_source(source):
+        return Source(info.source)
+    seconds = float(info.frames / info.rate) if info.frames and info.rate else 0.0
+    return Source(Path(source).name, "file", seconds)
+
+
+def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]:
+    """The modes of focus that a run can do."""
+    modes: list[FocusMode] = ["point", "follow", "disparity"]
+    if settings.face_model is not None:
+        modes.insert(2, "face")
+    if metric:
+        modes.append("distance")
+    return tuple(modes)
+
+
+def _options(outputs: Sequence[str]) -> list[str]:
+    return [word for name in outputs for word in ("-o", name)]
+
+
+def _is_live_source(source: str) -> bool:
+    return is_camera(source) or is_address(source)

@@ -1,0 +1,136 @@
+"""One frame after the other, to everyone who looks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from rtfocus.engine import Engine, Take
+from rtfocus.frame import Disparity, Frame, Image
+from rtfocus.live.caption import mark_lost
+from rtfocus.live.control import Control
+from rtfocus.live.depth import LiveDepth
+from rtfocus.live.meter import Meter
+from rtfocus.live.outputs import Outputs
+from rtfocus.live.state import LiveState
+from rtfocus.server.feed import Face, Feed, FrameInfo
+from rtfocus.settings import Settings, View
+from rtfocus.steering import Aim
+
+_BINS = 64
+_HISTOGRAM_EVERY_S = 0.5
+
+
+class Showing:
+    """Makes of every frame what is sent, recorded and looked at.
+
+    What is sent and recorded keeps the view that the run was started with; the view that is chosen
+    while it runs, and the comparison with the original, are for those who look.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        depth: LiveDepth,
+        control: Control,
+        outputs: Outputs,
+        feed: Feed,
+        meter: Meter,
+        sent_view: View,
+    ) -> None:
+        self._engine, self._depth = engine, depth
+        self._control, self._outputs, self._feed = control, outputs, feed
+        self._meter, self._sent_view = meter, sent_view
+        self._version = control.snapshot().version
+        self._histogram_at = 0.0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anyone looks or anything is kept; else the network may rest."""
+        outputs = self._outputs
+        return outputs.is_shown or outputs.is_sent or outputs.is_recorded or self._feed.watching
+
+    def show(self, frame: Frame, drops: int) -> None:
+        """Hand a frame to all outputs; returns once they have it, not when they are done.
+
+        Args:
+            frame: the newest there is.
+            drops: frames so far that were captured and never shown.
+
+        Raises:
+            RtfocusError: its depth or focus cannot be had.
+        """
+        state = self._control.snapshot()
+        self._take_changes(state)
+        captured = frame.captured or time.monotonic()
+        on_device, steady = self._depth.update(frame, state.depth_every)
+        take = self._engine.take(on_device, steady, time.monotonic())
+        aim = take.aim
+        assert aim is not None  # a live run always steers
+        self._control.report_plane(aim.plane)
+        drawn: dict[View, Image] = {}
+        if self._outputs.is_sent:
+            self._outputs.send(frame.with_image(self._draw(take, self._sent_view, drawn)))
+        if self._outputs.is_recorded:
+            self._outputs.record(frame, self._engine.backend.fetch(steady))
+        if self._outputs.is_shown or self._feed.watching:
+            image = frame.image if state.peek else self._draw(take, state.view, drawn)
+            self._outputs.show(frame.with_image(image))
+            message = "no signal, waiting for it to come back" if frame.lost else ""
+            info = FrameInfo(
+                time=frame.time,
+                captured=captured,
+                plane=aim.plane,
+                metres=aim.metres,
+                tracking=aim.sight.tracking,
+                place=aim.sight.place,
+                faces=_faces(aim),
+                histogram=self._histogram(steady),
+                status=self._meter.report(drops, message),
+            )
+            self._feed.publish(image, info)
+        self._meter.count(captured)
+
+    def _take_changes(self, state: LiveState) -> None:
+        self._engine.steer(state)
+        if state.version != self._version:
+            self._version = state.version
+            self._engine.adjust(live_look(self._control))
+
+    def _draw(self, take: Take, view: View, drawn: dict[View, Image]) -> Image:
+        """The picture of a view on the host, drawn once."""
+        if view not in drawn:
+            (frame,) = self._engine.deliver([take.show(view)])
+            drawn[view] = mark_lost(frame.image) if frame.lost else frame.image
+        return drawn[view]
+
+    def _histogram(self, steady: object) -> tuple[float, ...] | None:
+        """Of disparity, now and then."""
+        now = time.monotonic()
+        if now - self._histogram_at < _HISTOGRAM_EVERY_S or not self._feed.watching:
+            return None
+        self._histogram_at = now
+        return histogram(self._engine.backend.fetch(steady))
+
+
+def live_look(control: Control) -> Settings:
+    """What is asked for, in the lightest tier unless the user says otherwise."""
+    settings = control.settings()
+    return replace(settings, quality=settings.quality or "fast")
+
+
+def histogram(disparity: Disparity) -> tuple[float, ...]:
+    """Counts of normalised disparity in `_BINS` equal bins over 0..1, far first."""
+    values = disparity.values[::2, ::2]
+    counts, _ = np.histogram(np.clip(values, 0, 1), _BINS, (0, 1))
+    return tuple(map(float, counts))
+
+
+def _faces(aim: Aim) -> tuple[Face, ...]:
+    sight = aim.sight
+    return tuple(
+        Face(face.x, face.y, face.width, face.height, focused=face is sight.face)
+        for face in sight.faces
+    )

@@ -1,0 +1,63 @@
+"""Keeps the keyframes of a clip in their file while they are edited."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from rtfocus.errors import OutputError
+from rtfocus.keyframes import Keyframes
+from rtfocus.live.control import Control
+from rtfocus.live.state import as_messages
+
+_log = logging.getLogger("rtfocus")
+
+_REST_S = 0.5
+"""Seconds without a change after which they are written: one that is dragged changes all the time.
+"""
+
+
+class KeyframeFile:
+    """The file of a clip's keyframes; what is changed on the page is written soon after."""
+
+    def __init__(self, path: Path, control: Control) -> None:
+        """Have the control start with what the file holds, if it is there.
+
+        Raises:
+            RtfocusError: it is there, but cannot be read.
+        """
+        self._path, self._control = path, control
+        kept = (
+            Keyframes.load(path) if path.exists() else Keyframes((), control.snapshot().rack_time)
+        )
+        control.apply({"type": "set", "rack_time": kept.rack})
+        control.apply({"type": "keyframes", "keyframes": as_messages(kept.frames)})
+        self._kept = self._seen = self._now()
+        self._changed_at = 0.0
+
+    def update(self) -> None:
+        """Write what has changed and been left so for a moment; call it now and then."""
+        now, keyframes = time.monotonic(), self._now()
+        if keyframes != self._seen:
+            self._seen, self._changed_at = keyframes, now
+        elif keyframes != self._kept and now - self._changed_at > _REST_S:
+            self._write(keyframes)
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        if self._now() != self._kept:
+            self._write(self._now())
+
+    def _now(self) -> Keyframes:
+        state = self._control.snapshot()
+        return Keyframes(state.keyframes, state.rack_time)
+
+    def _write(self, keyframes: Keyframes) -> None:
+        before, self._kept = self._kept, keyframes
+        if not keyframes.frames and not before.frames:
+            return  # a rack time alone is no reason for a file
+        try:
+            keyframes.save(self._path)
+        except OutputError as error:
+            _log.error("%s", error)

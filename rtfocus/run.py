@@ -1,0 +1,58 @@
+"""A run, whatever its input and outputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rtfocus.live.job import LiveJob, is_live
+from rtfocus.pipeline import Job, Summary
+from rtfocus.settings import Settings
+
+
+def open_job(
+    source: str,
+    outputs: Sequence[str],
+    settings: Settings,
+    *,
+    overwrite: bool = False,
+    announce: Callable[[str], None] = print,
+) -> Job | LiveJob:
+    """The job that suits: every frame of a file, or the newest of what is live or watched.
+
+    Args:
+        source: the input, as on the command line.
+        outputs: likewise.
+        settings: what to do.
+        overwrite: replace outputs that exist.
+        announce: told the address of the page, if there is one.
+
+    Raises:
+        RtfocusError: an output makes no sense.
+    """
+    if is_live(source, outputs, settings):
+        return LiveJob(source, outputs, settings, overwrite=overwrite, announce=announce)
+    return Job(source, outputs, settings, overwrite=overwrite)
+
+
+def refocus(
+    source: str,
+    output: str | Sequence[str],
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> Summary:
+    """Refocus a video, an image or a directory of images.
+
+    Args:
+        source: the input, as on the command line: a file, a directory of images, or "pattern".
+        output: a video or image file, or a directory ending in "/"; or several of them.
+        overwrite: replace outputs that exist.
+        **options: see `rtfocus.Settings`, for example focus=(0.3, 0.5), f_number=1.4.
+
+    Raises:
+        RtfocusError: see `rtfocus.errors`; nothing appears under the output's name then, except
+            after `InputCutShort`, when what was read until there is kept.
+    """
+    outputs = (output,) if isinstance(output, str) else tuple(output)
+    return open_job(source, outputs, Settings.create(**options), overwrite=overwrite).run()
