@@ -26,8 +26,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from rtfocus.frame import Image
 
-PATIENCE_S = 60.0
-"""How long to wait for what must happen; a busy machine may need it."""
+PATIENCE_S = 180.0
+"""How long to wait for what must happen; a busy machine that compiles kernels may need it."""
 
 _HEADER = struct.Struct("<dI")
 _ACK = '{"type":"ack"}'
