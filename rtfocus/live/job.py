@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from rtfocus.backend import CpuBackend, open_backend
+from rtfocus.backend import Backend, CpuBackend, open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import UsageError
@@ -54,6 +54,12 @@ def is_live(source: str, outputs: Sequence[str], settings: Settings) -> bool:
 class LiveJob:
     """One live input, or a file at its own pace, to outputs and a page that steer it."""
 
+    # What a run opens, in the order in which it needs it.
+    _backend: Backend
+    _meter: Meter
+    _sinks: Outputs
+    _depth: str
+
     def __init__(
         self,
         source: str,
@@ -73,7 +79,8 @@ class LiveJob:
             announce: told the address of the page.
 
         Raises:
-            RtfocusError: an output or the page's address makes no sense.
+            RtfocusError: an output or the page's address makes no sense, or a file that the
+                settings name cannot be read.
         """
         if not outputs and settings.serve is None:
             raise UsageError(
@@ -87,6 +94,14 @@ class LiveJob:
         self._source, self._outputs = source, tuple(outputs)
         self._settings = settings
         self._overwrite, self._announce = overwrite, announce
+        self._detector = open_detector(settings)
+        self._control = Control(
+            settings,
+            command=("rtfocus", "run", source, *_options(outputs)),
+            modes=_modes(settings),
+            presets=Presets(user_config_path("rtfocus") / "presets.toml"),
+        )
+        self._feed, self._metrics = Feed(), Metrics()
         self._stopped = threading.Event()
         self._playing = source
         self._next: str | None = None
@@ -109,14 +124,7 @@ class LiveJob:
         start, start_cpu = time.perf_counter(), time.process_time()
         settings = self._settings
         device = resolve(settings.device)
-        self._backend, self._detector = open_backend(device), open_detector(settings)
-        self._control = Control(
-            settings,
-            command=("rtfocus", "run", self._source, *_options(self._outputs)),
-            modes=_modes(settings),
-            presets=Presets(user_config_path("rtfocus") / "presets.toml"),
-        )
-        self._feed, self._metrics = Feed(), Metrics()
+        self._backend = open_backend(device)
         self._meter = Meter(self._metrics, str(device))
         with ExitStack() as stack:
             reader = stack.enter_context(self._open(self._source))
@@ -139,7 +147,7 @@ class LiveJob:
             seconds=round(time.perf_counter() - start, 3),
             cpu_seconds=round(time.process_time() - start_cpu, 3),
             device=str(device),
-            depth=self._depth_name,
+            depth=self._depth,
             size=(info.width, info.height),
             outputs=self._outputs,
             stages=self._metrics.report(),
@@ -162,7 +170,7 @@ class LiveJob:
             depth = self._backend.open_depth(replace(self._settings, depth_every=1), info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
-            self._depth_name = depth.description
+            self._depth = depth.description
             engine = Engine(
                 live_look(control), depth, self._backend, metrics=self._metrics, steering=steering
             )
