@@ -101,6 +101,7 @@ class Server:
         import uvicorn
 
         from rtfocus.server.app import Site
+        from rtfocus.server.patience import ImpatientProtocol
         from rtfocus.server.security import Hosts, Token
 
         bound = _bind(self._host, self._port)
@@ -116,6 +117,7 @@ class Server:
         )
         config = uvicorn.Config(
             site.app,
+            http=ImpatientProtocol,
             ws="websockets-sansio",
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,  # JPEG does not get smaller
