@@ -26,6 +26,7 @@ def open_reader(
     decoding: Decoding | None = None,
     *,
     on_loss: OnLoss = "wait",
+    start: float = 0.0,
 ) -> Reader:
     """Open whatever the user named.
 
@@ -36,6 +37,9 @@ def open_reader(
         rate: frames per second, for a directory of images only; 25 if None.
         decoding: a device that decodes video.
         on_loss: of a camera or stream: wait for it to come back, or stop with `InputCutShort`.
+        start: time in seconds; frames begin with the one that is shown then, which is the last
+            after the end, with the times they have in the file and numbers from 0. At 0 they begin
+            with the first, whatever its time. Cameras and live streams always begin now.
 
     Raises:
         UsageError: a pattern, camera or URL that is not of that form, or a rate for something else.
@@ -47,15 +51,17 @@ def open_reader(
             "Leave it out."
         )
     if source == "pattern" or source.startswith("pattern:"):
-        return PatternReader(source)
+        return PatternReader(source, start)
     if is_camera(source):
         return open_camera(source, on_loss)
     if is_address(source):
-        return open_stream(source, on_loss)
+        return open_stream(source, on_loss, start)
     path = Path(source)
     if path.is_dir():
-        return SequenceReader(source, rate)
-    return ImageReader(source) if is_image(_head(path)) else VideoReader(source, decoding)
+        return SequenceReader(source, rate, start)
+    if is_image(_head(path)):
+        return ImageReader(source)
+    return VideoReader(source, decoding, start=start)
 
 
 def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = False) -> Reader:
