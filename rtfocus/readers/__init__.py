@@ -12,7 +12,7 @@ from rtfocus.readers.camera import is_camera, open_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
-from rtfocus.readers.realtime import RealtimeReader
+from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.reopening import OnLoss
 from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import Decoding, VideoReader
@@ -75,7 +75,13 @@ def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = Fal
     Raises:
         RtfocusError: see `open_reader`.
     """
-    return Capture(source, lambda: RealtimeReader(lambda: open_reader(source, rate), loop=loop))
+    player = Player(
+        lambda start: open_reader(source, rate, start=start),
+        Wish,
+        loop=loop,
+        on_end=lambda: player.close(),
+    )
+    return Capture(source, lambda: player)
 
 
 def _head(path: Path) -> bytes:
