@@ -29,8 +29,8 @@ def describe_input(source: str) -> dict[str, Any]:
         "own_depth": info.has_depth,
         "live": info.live,
     }
-    if info.frames and info.rate:
-        rows["seconds"] = round(info.frames / float(info.rate), 3)
+    if info.duration is not None:
+        rows["seconds"] = round(info.duration, 3)
     return rows
 
 

@@ -36,8 +36,9 @@ class Frame:
         time_base: seconds per unit of `pts`.
         duration: in units of `time_base`; 0 where the stream does not say.
         disparity: (h, w) float32 1/m where the source itself knows its true depth, else None.
-        captured: when a live source gave it, in seconds of `time.monotonic`; latency counts from
-            here. None in a file, and in a picture that is shown again.
+        captured: when a live source or a player gave it, in seconds of `time.monotonic`; latency
+            counts from here. None in a file, and in a picture that is shown again as the source is
+            lost.
         lost: the source is lost, and this is its last picture once more, to be marked as such.
     """
 
@@ -72,6 +73,8 @@ class StreamInfo:
         time_base: seconds per unit of `Frame.pts`.
         rate: average frames per second; None for a single image.
         frames: number of frames where known or well estimated.
+        start: time of the first frame in seconds.
+        duration: seconds from there to the end of the last frame, where known.
         sample_aspect_ratio: width of a pixel over its height, of the upright picture.
         media: the file that audio and subtitles are copied from, if there is one.
         has_depth: whether every frame brings its true disparity (`Frame.disparity`).
@@ -86,6 +89,8 @@ class StreamInfo:
     time_base: Fraction
     rate: Fraction | None
     frames: int | None
+    start: float = 0.0
+    duration: float | None = None
     sample_aspect_ratio: Fraction = Fraction(1)
     media: Path | None = None
     has_depth: bool = False

@@ -12,7 +12,7 @@ from rtfocus.readers.camera import is_camera, open_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
-from rtfocus.readers.realtime import RealtimeReader
+from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import Decoding, VideoReader
 from rtfocus.settings import OnLoss
@@ -26,6 +26,7 @@ def open_reader(
     decoding: Decoding | None = None,
     *,
     on_loss: OnLoss = "wait",
+    start: float = 0.0,
 ) -> Reader:
     """Open whatever the user named.
 
@@ -36,6 +37,9 @@ def open_reader(
         rate: frames per second, for a directory of images only; 25 if None.
         decoding: a device that decodes video.
         on_loss: of a camera or stream: wait for it to come back, or stop with `InputCutShort`.
+        start: time in seconds; frames begin with the one that is shown then, which is the last
+            after the end, with the times they have in the file and numbers from 0. At 0 they begin
+            with the first, whatever its time. Cameras and live streams always begin now.
 
     Raises:
         UsageError: a pattern, camera or URL that is not of that form, or a rate for something else.
@@ -47,15 +51,17 @@ def open_reader(
             "Leave it out."
         )
     if source == "pattern" or source.startswith("pattern:"):
-        return PatternReader(source)
+        return PatternReader(source, start)
     if is_camera(source):
         return open_camera(source, on_loss)
     if is_address(source):
-        return open_stream(source, on_loss)
+        return open_stream(source, on_loss, start)
     path = Path(source)
     if path.is_dir():
-        return SequenceReader(source, rate)
-    return ImageReader(source) if is_image(_head(path)) else VideoReader(source, decoding)
+        return SequenceReader(source, rate, start)
+    if is_image(_head(path)):
+        return ImageReader(source)
+    return VideoReader(source, decoding, start=start)
 
 
 def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = False) -> Reader:
@@ -69,7 +75,13 @@ def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = Fal
     Raises:
         RtfocusError: see `open_reader`.
     """
-    return Capture(source, lambda: RealtimeReader(lambda: open_reader(source, rate), loop=loop))
+    player = Player(
+        lambda start: open_reader(source, rate, start=start),
+        Wish,
+        loop=loop,
+        on_end=lambda: player.close(),
+    )
+    return Capture(source, lambda: player)
 
 
 def _head(path: Path) -> bytes:

@@ -12,8 +12,9 @@ class Reader(Protocol):
     """A source of frames: iterate once, then close. Also a context manager that closes.
 
     Opening reads enough to fill `info`, and raises `InputError` for what can't be read. Iterating
-    yields frames with strictly increasing `pts`, all of `info`'s size. A stream that breaks off
-    raises `InputCutShort` after its last good frame, with a message that says how far it got.
+    yields frames with strictly increasing `pts` (a `Player` aside), all of `info`'s size. A stream
+    that breaks off raises `InputCutShort` after its last good frame, with a message that says how
+    far it got.
     """
 
     @property

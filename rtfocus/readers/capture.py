@@ -24,8 +24,8 @@ class Capture(Reader):
 
     Frames that come faster than they are taken are dropped, the newest wins. When none has come for
     a while, the last is given again and again with `lost` set, so that all that hangs on the frames
-    goes on. Opening, iterating and closing end in good time even where the source hangs: its thread
-    is then left to end by itself.
+    goes on; times that are made up for that may delay those of later frames. Opening, iterating and
+    closing end in good time even where the source hangs: its thread is then left to end by itself.
     """
 
     def __init__(
@@ -98,7 +98,8 @@ class Capture(Reader):
             else:
                 self._lost = False
                 last, since = frame, time.monotonic()
-            pts = max(frame.pts, pts + 1)
+            # Only times that were made up can be ahead of the source's; a player's may go back.
+            pts = frame.pts if self._hold is None else max(frame.pts, pts + 1)
             yield replace(frame, index=index, pts=pts)
             index += 1
 

@@ -19,6 +19,7 @@ from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.readers.alpha import over_black
 from rtfocus.readers.base import Reader
 from rtfocus.readers.orientation import Orientation
+from rtfocus.readers.seeking import index_at
 
 Stored = NDArray[np.integer | np.floating]
 """Samples as OpenCV decodes them: grey, BGR or BGRA."""
@@ -69,12 +70,13 @@ class ImageReader(Reader):
 class SequenceReader(Reader):
     """The images of a directory, in the natural order of their names: img2 before img10."""
 
-    def __init__(self, source: str, rate: Fraction | None = None) -> None:
+    def __init__(self, source: str, rate: Fraction | None = None, start: float = 0.0) -> None:
         """List the directory and decode its first image.
 
         Args:
             source: the directory. Hidden files and what is not an image by its suffix are ignored.
             rate: frames per second, 25 if None.
+            start: see `open_reader`.
 
         Raises:
             InputError: no images, or the first can't be read.
@@ -96,7 +98,9 @@ class SequenceReader(Reader):
             time_base=1 / rate,
             rate=rate,
             frames=len(self._paths),
+            duration=float(len(self._paths) / rate),
         )
+        self._numbers = range(index_at(start, rate, len(self._paths)), len(self._paths))
 
     @property
     def info(self) -> StreamInfo:
@@ -105,18 +109,19 @@ class SequenceReader(Reader):
 
     def __iter__(self) -> Iterator[Frame]:
         """One image after the other; `InputCutShort` at one that is damaged or of another size."""
-        for index, path in enumerate(self._paths):
-            image = self._read(index, path)
-            yield Frame(image, index, index, self._info.time_base, duration=1)
+        for index, number in enumerate(self._numbers):
+            image = self._read(number)
+            yield Frame(image, index, number, self._info.time_base, duration=1)
 
     def close(self) -> None:
         """Nothing to release."""
 
-    def _read(self, index: int, path: Path) -> Image:
-        if self._first is not None:
-            image, self._first = self._first, None
-            return image
-        done = f"The {index} of {len(self._paths)} images before it were read."
+    def _read(self, number: int) -> Image:
+        first, self._first = self._first, None
+        if number == 0 and first is not None:
+            return first
+        path, count = self._paths[number], number - self._numbers.start
+        done = f"The {count} of {len(self._paths)} images before it were read."
         try:
             image = read_image(path)
         except InputError as error:

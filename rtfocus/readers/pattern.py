@@ -11,6 +11,7 @@ from rtfocus.errors import UsageError
 from rtfocus.frame import Frame, StreamInfo
 from rtfocus.readers.base import Reader
 from rtfocus.readers.scene import Scene
+from rtfocus.readers.seeking import index_at
 
 _SYNTAX = re.compile(
     r"pattern(?::(?:(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<rate>\d+(?:\.\d+|/\d+)?))?"
@@ -22,8 +23,16 @@ _LARGEST = 16384
 class PatternReader(Reader):
     """Frames of the built-in scene, each with its true disparity in 1/m."""
 
-    def __init__(self, source: str) -> None:
-        """Args: source: pattern[:WxH][@RATE][,SECONDSs]; by default 1280x720@30,10s."""
+    def __init__(self, source: str, start: float = 0.0) -> None:
+        """Args: see below.
+
+        Args:
+            source: pattern[:WxH][@RATE][,SECONDSs]; by default 1280x720@30,10s.
+            start: see `open_reader`.
+
+        Raises:
+            UsageError: it is not of that form.
+        """
         match = _SYNTAX.fullmatch(source)
         if match is None:
             raise UsageError(
@@ -41,8 +50,17 @@ class PatternReader(Reader):
         if rate <= 0 or frames < 1:
             raise UsageError(f"{source!r}: rate and duration must give at least one frame")
         self._info = StreamInfo(
-            source, "pattern", width, height, 1 / rate, rate, frames, has_depth=True
+            source,
+            "pattern",
+            width,
+            height,
+            time_base=1 / rate,
+            rate=rate,
+            frames=frames,
+            duration=float(frames / rate),
+            has_depth=True,
         )
+        self._numbers = range(index_at(start, rate, frames), frames)
         self._closed = False
 
     @property
@@ -54,11 +72,11 @@ class PatternReader(Reader):
         """The frames in order of time."""
         info = self._info
         scene = Scene(info.height, info.width)
-        for index in range(info.frames or 0):
+        for index, number in enumerate(self._numbers):
             if self._closed:
                 return
-            image, disparity = scene.draw(float(index * info.time_base))
-            yield Frame(image, index, index, info.time_base, 1, disparity)
+            image, disparity = scene.draw(float(number * info.time_base))
+            yield Frame(image, index, number, info.time_base, 1, disparity)
 
     def close(self) -> None:
         """End an iteration that is under way."""

@@ -40,7 +40,7 @@ _OPTIONS = {
 }
 
 
-def open_stream(url: str, on_loss: OnLoss = "wait") -> Reader:
+def open_stream(url: str, on_loss: OnLoss = "wait", start: float = 0.0) -> Reader:
     """Open a stream.
 
     One that states how long it lasts, as a clip on a web server does, is read like a file, without
@@ -49,6 +49,7 @@ def open_stream(url: str, on_loss: OnLoss = "wait") -> Reader:
     Args:
         url: as the user gave it.
         on_loss: what to do when it is lost, see `ReopeningReader`.
+        start: of what is read like a file, see `open_reader`.
 
     Raises:
         UsageError: no URL of `INPUT_SCHEMES`.
@@ -58,7 +59,7 @@ def open_stream(url: str, on_loss: OnLoss = "wait") -> Reader:
     first = open_address(url) if scheme.startswith("http") else None
     if first is not None and first.duration:
         first.close()
-        return VideoReader(url)
+        return VideoReader(url, start=start)
     connect = _Connections(url, first)
     return Capture(shown(url), lambda: ReopeningReader(shown(url), connect, on_loss), hold=_HOLD_S)
 

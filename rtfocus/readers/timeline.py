@@ -12,15 +12,14 @@ class Timeline:
     def __init__(self, step: int) -> None:
         """`step` is the usual distance of two frames, at least 1."""
         self._step = max(step, 1)
-        self._first: int | None = None
         self._last: int | None = None
         self._end = 0
         self._offset = 0
 
     @property
-    def span(self) -> int:
-        """From the first frame placed to the end of the last."""
-        return self._end - (self._first or 0)
+    def end(self) -> int:
+        """Of the last frame placed."""
+        return self._end
 
     def place(self, pts: int | None, duration: int) -> int:
         """Where a frame belongs that says `pts` and `duration`; None and 0 say nothing.
@@ -29,12 +28,10 @@ class Timeline:
         a jump back by a step or more is a recording that starts over: the rest moves to the end.
         """
         placed = self._end if pts is None else pts + self._offset
-        if self._last is None:
-            self._first = placed
-        elif placed <= self._last - self._step:
+        if self._last is not None and placed <= self._last - self._step:
             self._offset += self._end - placed
             placed = self._end
-        elif placed <= self._last:
+        elif self._last is not None and placed <= self._last:
             placed = self._last + 1
         self._last = placed
         self._end = placed + (duration or self._step)

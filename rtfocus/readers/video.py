@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -23,7 +24,9 @@ from rtfocus.planes import Planes
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
+from rtfocus.readers.notice import warn_once
 from rtfocus.readers.orientation import Orientation
+from rtfocus.readers.seeking import pts_at, shown_from
 from rtfocus.readers.timeline import Timeline
 
 _log = logging.getLogger("rtfocus")
@@ -37,8 +40,8 @@ _DEFAULT_RATE = Fraction(25)
 _MARKS_PARTIAL = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv"}
 """Containers in which a packet marked corrupt is one that the end of the file cuts through."""
 
-_STATES_DURATION = {"matroska,webm", "flv"}
-"""Containers whose header says how long they are, while their index is sparse."""
+_STATES_END = {"matroska,webm", "flv"}
+"""Containers whose header says at what time they end, while their index is sparse."""
 
 _DURATION_SLACK = 0.5
 """Seconds by which a healthy file may fall short of that."""
@@ -66,27 +69,32 @@ class VideoReader(Reader):
     promises, or whose picture size changes, raises `InputCutShort` after its last good frame.
     """
 
-    def __init__(self, source: str, decoding: Decoding | None = None) -> None:
+    def __init__(
+        self, source: str, decoding: Decoding | None = None, *, start: float = 0.0
+    ) -> None:
         """Open the file and decode its first picture; `InputError` where there is none.
 
         Args:
             source: the file.
             decoding: a device; frames then have a `CodedPicture` for their image wherever possible.
+            start: see `open_reader`. What lies before is skipped when iterating, so that `close`
+                can end that.
         """
-        self._source = source
+        self._source, self._start = source, start
         self._lock = threading.Lock()
         self._closed = False
-        self._warned = False
         self._damage = ""  # why what was read since the last good picture gave none
         self._reached = 0.0  # latest time of any stream so far [s]
+        self._decoding: Decoding | None = None
         self._container = open_container(source)
         try:
-            first = self._start()
+            self._begin()
+            first = self._first_picture()
             self._orientation = orientation(first)
             self._info = self._describe(first)
             self._colour = ColourConverter(source, self._stream.codec_context.name)
-            self._decoding = decoding
             if decoding is not None and self._colour.coded(first, self._orientation) is not None:
+                self._decoding = decoding
                 first = self._move_to(decoding) or first
         except BaseException:
             self._container.close()
@@ -100,22 +108,23 @@ class VideoReader(Reader):
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode to the end; `InputCutShort` where the file breaks off or changes its size."""
-        time_base = self._info.time_base
-        timeline = Timeline(round(1 / ((self._info.rate or _DEFAULT_RATE) * time_base)))
-        picture, self._first = self._first, None
-        if picture is None:
+        first, self._first = self._first, None
+        if first is None:
             return
-        size = (picture.width, picture.height)
-        index = 0
-        while picture is not None:
+        time_base, size = self._info.time_base, (first.width, first.height)
+        wanted, second = pts_at(self._start, time_base), round(1 / time_base)
+        pictures = self._place(chain([first], self._pictures))
+        if self._start > self._info.start:
+            pictures = shown_from(wanted, second, self._restart)
+        begun, index = None, 0
+        for pts, picture in pictures:
+            begun = pts if begun is None else begun
             if (picture.width, picture.height) != size:
-                raise self._size_change(picture, size, index, timeline.span * time_base)
-            pts = timeline.place(picture.pts, picture.duration)
+                raise self._size_change(picture, size, index, (pts - begun) * time_base)
             yield Frame(self._image(picture), index, pts, time_base, picture.duration)
             index += 1
-            picture = next(self._pictures, None)
         if not self._closed:
-            self._check_complete(index, float(timeline.span * time_base))
+            self._check_complete(index, (self._timeline.end - (begun or 0)) * time_base)
 
     def close(self) -> None:
         """Close the file; an iteration that is under way ends after its current frame."""
@@ -124,13 +133,46 @@ class VideoReader(Reader):
                 self._closed = True
                 self._container.close()
 
-    def _start(self) -> av.VideoFrame:
-        """Begin to decode the container; its first picture."""
+    def _begin(self) -> None:
+        """Decode the container, which was just opened; `InputError` if it has no video."""
         self._stream = main_stream(self._source, self._container)
         self._stream.thread_type = ThreadType.AUTO
         self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
         self._packets = self._container.demux()
         self._pictures = self._decode()
+        self._await_key = False
+
+    def _restart(self, pts: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Decode once more, from near before a time or from the beginning, see `shown_from`."""
+        with self._lock:
+            if self._closed:
+                return iter(())
+            if pts is None or not self._seek(pts):
+                self._container.close()
+                container = None if self._decoding is None else self._decoding.open(self._source)
+                self._container = container or open_container(self._source)
+                self._begin()
+        return self._place(self._pictures)
+
+    def _seek(self, pts: int) -> bool:
+        """Go on from near before a time, where the container can do that."""
+        try:
+            self._container.seek(pts, stream=self._stream)
+        except av.FFmpegError:
+            return False
+        self._packets = self._container.demux()
+        self._pictures = self._decode()
+        self._await_key = True
+        return True
+
+    def _place(self, pictures: Iterable[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Pictures with their times, which are repaired where need be."""
+        rate = self._info.rate or _DEFAULT_RATE
+        self._timeline = timeline = Timeline(round(1 / (rate * self._info.time_base)))
+        for picture in pictures:
+            yield timeline.place(picture.pts, picture.duration), picture
+
+    def _first_picture(self) -> av.VideoFrame:
         first = next(self._pictures, None)
         if first is None:
             reason = f" ({self._damage})" if self._damage else ""
@@ -145,8 +187,9 @@ class VideoReader(Reader):
         if container is None:
             return None
         self._container.close()
-        self._container, self._reached = container, 0.0
-        first = self._start()
+        self._container = container
+        self._begin()
+        first = self._first_picture()
         if decoding.planes(first) is None:
             codec, form = self._stream.codec_context.name, first.format.name
             _log.info("decoding on the CPU: the GPU does not take %s (%s)", codec, form)
@@ -187,6 +230,9 @@ class VideoReader(Reader):
             if packet.is_corrupt and self._container.format.name in _MARKS_PARTIAL:
                 self._damage = "the last picture is incomplete"
                 return []
+            if self._await_key and not packet.is_keyframe:
+                return []  # from which some decoders would make grey pictures
+            self._await_key = False
             return self._decode_packet(cast("av.Packet[VideoStream]", packet))
 
     def _decode_packet(self, packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
@@ -194,9 +240,7 @@ class VideoReader(Reader):
             pictures = packet.decode()
         except av.FFmpegError as error:
             self._damage = str(error.strerror)
-            if not self._warned:
-                self._warned = True
-                _log.warning("%s: damaged data is skipped (%s)", self._source, error.strerror)
+            warn_once(f"{self._source}: damaged data is skipped ({error.strerror})")
             return []
         if pictures:
             self._damage = ""
@@ -206,7 +250,8 @@ class VideoReader(Reader):
         stream = self._stream
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         frames = count_frames(stream)
-        seconds = stated_duration(stream, self._container)
+        start = float((first.pts or 0) * cast(Fraction, first.time_base))
+        seconds = stated_duration(stream, self._container, start)
         if frames is None and seconds is not None:
             frames = round(seconds * rate)
         width, height = first.width, first.height
@@ -221,17 +266,20 @@ class VideoReader(Reader):
             time_base=cast(Fraction, first.time_base),
             rate=rate,
             frames=frames,
+            start=start,
+            duration=seconds,
             sample_aspect_ratio=aspect,
             media=None if is_address(self._source) else Path(self._source),
         )
 
-    def _check_complete(self, frames: int, seconds: float) -> None:
+    def _check_complete(self, frames: int, time: Fraction) -> None:
         """Raise `InputCutShort` unless the file held what it promised."""
         if not (self._damage or self._ends_early()):
             return
+        seconds = float(time)
         read = f"{frames} frames ({seconds:.2f} s)"
         expected, rate = self._info.frames, self._info.rate
-        if expected and rate and expected > frames:
+        if not self._start and expected and rate and expected > frames:
             read = (
                 f"{frames} of {expected} frames ({seconds:.2f} of {float(expected / rate):.2f} s)"
             )
@@ -248,10 +296,9 @@ class VideoReader(Reader):
         if local and len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
             return True
         duration = self._container.duration
-        if self._container.format.name not in _STATES_DURATION or duration is None:
+        if self._container.format.name not in _STATES_END or duration is None:
             return False
-        start = self._container.start_time or 0
-        return self._reached < (start + duration) / av.time_base - _DURATION_SLACK
+        return self._reached < duration / av.time_base - _DURATION_SLACK
 
     def _size_change(
         self, picture: av.VideoFrame, size: tuple[int, int], frames: int, time: Fraction
@@ -304,12 +351,17 @@ def count_frames(stream: VideoStream) -> int | None:
     return stream.frames or None
 
 
-def stated_duration(stream: VideoStream, container: av.container.InputContainer) -> float | None:
-    """Seconds that the stream lasts, by its own account or else the container's."""
+def stated_duration(
+    stream: VideoStream, container: av.container.InputContainer, start: float
+) -> float | None:
+    """Seconds that the stream lasts from `start` on, by its own account or else the container's."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    seconds = None if container.duration is None else container.duration / av.time_base
     for key, value in stream.metadata.items():  # Matroska: "00:00:02.003000000"
         if key.startswith("DURATION") and value.count(":") == 2:
-            hours, minutes, seconds = value.split(":")
-            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-    return None if container.duration is None else container.duration / av.time_base
+            hours, minutes, rest = value.split(":")
+            seconds = 3600 * int(hours) + 60 * int(minutes) + float(rest)
+    if seconds is None or container.format.name not in _STATES_END or seconds <= start:
+        return seconds
+    return seconds - start
