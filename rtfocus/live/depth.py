@@ -104,11 +104,13 @@ class _Pace:
 
     def __init__(self) -> None:
         self._left = 0
+        self._image: object = None
 
     def is_due(self, frame: Frame, every: int) -> bool:
-        """Whether the depth of this frame is to be measured."""
-        if frame.lost:
+        """Whether the depth of this frame is to be measured; not that of a picture shown again."""
+        if frame.lost or frame.image is self._image:
             return False
+        self._image = frame.image
         self._left = min(self._left, every) - 1
         if self._left > 0:
             return False

@@ -31,10 +31,11 @@ from rtfocus.live.timeline import KeyframeFile
 from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
 from rtfocus.pipeline import Summary
-from rtfocus.readers import Reader, open_reader, open_realtime
+from rtfocus.readers import Reader, open_reader
 from rtfocus.readers.address import is_address
 from rtfocus.readers.camera import is_camera
 from rtfocus.readers.capture import Capture
+from rtfocus.readers.player import Player, Wish
 from rtfocus.server.feed import Feed, Source
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
@@ -101,6 +102,8 @@ class LiveJob:
             modes=_modes(settings),
             presets=Presets(user_config_path("rtfocus") / "presets.toml"),
         )
+        self._wake: Callable[[], None] = lambda: None
+        self._control.observe(lambda _: self._wake())
         self._feed, self._metrics = Feed(), Metrics()
         self._stopped = threading.Event()
         self._playing = source
@@ -136,6 +139,9 @@ class LiveJob:
             self._play(self._source, reader, on_frame)
             while self._next is not None:
                 source, self._next = self._next, None
+                self._control.apply({"type": "seek", "time": 0.0})
+                self._control.apply({"type": "keyframes", "keyframes": []})
+                self._control.apply({"type": "set", "playing": True})
                 with self._open(source) as reader:
                     self._play(source, reader, on_frame)
             if self._sinks.error is not None:
@@ -183,6 +189,7 @@ class LiveJob:
             )  # fmt: skip
             control.modes = _modes(self._settings, metric=depth.scale == "metric")
             self._feed.source = _describe(source, info)
+            missed: int | None = None  # what came while everything was still being opened
             for frame in reader:
                 if self._stopped.is_set() or self._next is not None or self._sinks.error:
                     return
@@ -190,16 +197,40 @@ class LiveJob:
                     timeline.update()
                 if not showing.is_wanted:
                     continue
-                showing.show(frame, reader.drops if isinstance(reader, Capture) else 0)
+                drops = reader.drops if isinstance(reader, Capture) else 0
+                missed = drops if missed is None else missed
+                showing.show(frame, drops - missed)
                 if on_frame is not None:
                     on_frame(self._meter.frames, info)
 
     def _open(self, source: str) -> Reader:
+        """What is live as it comes, a file as its player is steered; the newest frame wins."""
         settings = self._settings
         rate = None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
+
+        def open_at(start: float) -> Reader:
+            return open_reader(source, rate, on_loss=settings.on_loss, start=start)
+
         if _is_live_source(source):
-            return open_reader(source, rate, on_loss=settings.on_loss)
-        return open_realtime(source, rate, loop=settings.loop)
+            reader = open_at(0.0)
+            if reader.info.live:
+                return reader
+            reader.close()
+
+        def on_end() -> None:
+            """With a page the last frame stays, else that is the end."""
+            if settings.serve is not None:
+                self._control.apply({"type": "set", "playing": False})
+            else:
+                player.close()
+
+        player = Player(open_at, self._wish, loop=settings.loop, on_end=on_end)
+        self._wake = player.wake
+        return Capture(source, lambda: player)
+
+    def _wish(self) -> Wish:
+        state = self._control.snapshot()
+        return Wish(state.playing, state.seek, state.seek_version)
 
     def _open_outputs(self, info: StreamInfo) -> Outputs:
         window = WindowControl(self._control, lambda: self._feed.latest, self.stop)
@@ -236,10 +267,9 @@ def _live_depth(engine: Engine) -> LiveDepth:
 
 
 def _describe(source: str, info: StreamInfo) -> Source:
-    if _is_live_source(source):
+    if info.kind in ("camera", "stream"):
         return Source(info.source)
-    seconds = float(info.frames / info.rate) if info.frames and info.rate else 0.0
-    return Source(Path(source).name, "file", seconds)
+    return Source(Path(source).name, "file", info.duration or 0.0)
 
 
 def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]:

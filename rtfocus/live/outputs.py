@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +12,7 @@ from typing import Any, Self
 from rtfocus.depth.save import open_depth_writer
 from rtfocus.frame import Disparity, Frame, StreamInfo
 from rtfocus.live.outlet import Outlet
+from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.reopening import fit
 from rtfocus.settings import Settings
 from rtfocus.writers import WINDOW, Writer, check_output, is_live_output, open_writer
@@ -43,7 +45,8 @@ class Outputs:
         Raises:
             RtfocusError: one cannot be opened.
         """
-        self._size = info.width, info.height
+        info = replace(info, time_base=LIVE_TIME_BASE, media=None)
+        self._size, self._clock = (info.width, info.height), LiveClock()
         self._stack = ExitStack()
         self._shown: list[Outlet[Frame]] = []  # to people at this machine
         self._sent: list[Outlet[Frame]] = []
@@ -93,16 +96,21 @@ class Outputs:
         """Frames that each was too slow for, by name, where there are any."""
         return {outlet.name: outlet.drops for outlet in self._all() if outlet.drops}
 
+    def stamp(self, frame: Frame, captured: float) -> Frame:
+        """The frame with a time that only goes on, whatever its source does; once per frame."""
+        pts = self._clock.place(frame.time, captured)
+        return replace(frame, pts=pts, time_base=LIVE_TIME_BASE, duration=0)
+
     def show(self, frame: Frame) -> None:
-        """Show a picture in the window."""
+        """Show a stamped picture in the window."""
         self._put(self._shown, frame)
 
     def send(self, frame: Frame) -> None:
-        """Send and record a refocused picture."""
+        """Send and record a stamped, refocused picture."""
         self._put(self._sent, frame)
 
     def record(self, original: Frame, disparity: Disparity) -> None:
-        """Record what the camera saw, and how far it was."""
+        """Record what the camera saw, stamped, and how far it was."""
         self._put(self._originals, original)
         for outlet in self._depths:
             outlet.put((original, disparity))

@@ -71,13 +71,14 @@ class Showing:
         assert aim is not None  # a live run always steers
         self._control.report_plane(aim.plane)
         drawn: dict[View, Image] = {}
+        stamped = self._outputs.stamp(frame, captured)
         if self._outputs.is_sent:
-            self._outputs.send(frame.with_image(self._draw(take, self._sent_view, drawn)))
+            self._outputs.send(stamped.with_image(self._draw(take, self._sent_view, drawn)))
         if self._outputs.is_recorded:
-            self._outputs.record(frame, self._engine.backend.fetch(steady))
+            self._outputs.record(stamped, self._engine.backend.fetch(steady))
         if self._outputs.is_shown or self._feed.watching:
             image = frame.image if state.peek else self._draw(take, state.view, drawn)
-            self._outputs.show(frame.with_image(image))
+            self._outputs.show(stamped.with_image(image))
             message = "no signal, waiting for it to come back" if frame.lost else ""
             info = FrameInfo(
                 time=frame.time,

@@ -9,15 +9,13 @@ from rtfocus.errors import InputError, UsageError
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.camera import is_camera, open_camera
-from rtfocus.readers.capture import Capture
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
-from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import Decoding, VideoReader
 from rtfocus.settings import OnLoss
 
-__all__ = ["Decoding", "Reader", "open_reader", "open_realtime"]
+__all__ = ["Decoding", "Reader", "open_reader"]
 
 
 def open_reader(
@@ -62,26 +60,6 @@ def open_reader(
     if is_image(_head(path)):
         return ImageReader(source)
     return VideoReader(source, decoding, start=start)
-
-
-def open_realtime(source: str, rate: Fraction | None = None, *, loop: bool = False) -> Reader:
-    """Open something recorded as if it were live: at its own pace, the newest frame wins.
-
-    Args:
-        source: as for `open_reader`, but no camera or live stream.
-        rate: see `open_reader`.
-        loop: play it again and again.
-
-    Raises:
-        RtfocusError: see `open_reader`.
-    """
-    player = Player(
-        lambda start: open_reader(source, rate, start=start),
-        Wish,
-        loop=loop,
-        on_end=lambda: player.close(),
-    )
-    return Capture(source, lambda: player)
 
 
 def _head(path: Path) -> bytes:
