@@ -1,4 +1,4 @@
-"""Recordings played at their own pace, and readers in a thread of their own."""
+"""Readers in a thread of their own, and files that are played in one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from conftest import make_frames, make_info
 
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.readers import open_realtime
+from rtfocus.readers import open_reader
 from rtfocus.readers.base import Reader
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
+from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.reopening import ReopeningReader, fit
 
 
@@ -178,15 +179,20 @@ class TestClock:
 
 
 @pytest.mark.parametrize("name", ["pattern:64x48@50,0.1s", "a.mp4"])
-def test_recordings(name: str, tmp_path: Path, ffmpeg: Callable[..., bytes]) -> None:
+def test_a_file_that_is_played(name: str, tmp_path: Path, ffmpeg: Callable[..., bytes]) -> None:
     if name == "a.mp4":
         name = str(tmp_path / name)
         ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48:r=50:d=0.1", "-pix_fmt", "yuv420p", name)
-    with open_realtime(name) as reader:
+
+    def open_at(start: float) -> Reader:
+        return open_reader(name, start=start)
+
+    player = Player(open_at, Wish, on_end=lambda: player.close())
+    with Capture(name, lambda: player) as reader:
         assert reader.info.live
         once = [f.time for f in reader]
     assert once[-1] == pytest.approx(0.08)
-    with open_realtime(name, loop=True) as reader:
+    with Capture(name, lambda: Player(open_at, Wish, loop=True)) as reader:
         frames = list(islice(reader, 12))
     assert all(0 <= f.time < 0.1 for f in frames)
-    assert (np.diff([f.time for f in frames]) < 0).any()  # none is made up, so none is delayed
+    assert (np.diff([f.time for f in frames]) < 0).any()
