@@ -112,6 +112,7 @@ class LiveJob:
     def stop(self) -> None:
         """End with the next frame, from any thread; `run` then raises KeyboardInterrupt."""
         self._stopped.set()
+        self._wake()
 
     def run(self, on_frame: Callable[[int, StreamInfo], None] | None = None) -> Summary:
         """Do it until the source ends or `stop` is called.
