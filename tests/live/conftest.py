@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from live.screen import Hands, screen
+from live.virtual import Backend
 from rtfocus.run import refocus
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
@@ -21,6 +24,31 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture
-def live(compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What every live job needs: compiled code, and a folder of its own for presets."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder of settings, where presets are kept."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> type[Backend]:
+    """A virtual camera that only remembers."""
+    virtual = pytest.importorskip("pyvirtualcam", reason="the extra virtualcam is not installed")
+    monkeypatch.setattr(virtual.camera, "BACKENDS", {})
+    virtual.register_backend("fake", Backend)
+    monkeypatch.setattr(Backend, "made", [])
+    return Backend
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A screen that nobody sees."""
+    with screen() as name:
+        yield name
+
+
+@pytest.fixture
+def hands(display: str, monkeypatch: pytest.MonkeyPatch) -> Hands:
+    monkeypatch.setenv("DISPLAY", display)
+    return Hands()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import sys
-import time
 from fractions import Fraction
 from typing import Any
 
@@ -13,47 +12,13 @@ import numpy as np
 import pytest
 from conftest import make_frames, make_info
 
+from live.virtual import Backend
 from rtfocus.errors import UnavailableError, UsageError
 from rtfocus.frame import Frame
 from rtfocus.writers import check_output, open_writer
 from rtfocus.writers.virtual_camera import VirtualCameraWriter, pack_yuv420
 
 INFO = make_info(65, 49, rate=Fraction(50))
-
-
-class Backend:
-    """What pyvirtualcam asks of one."""
-
-    made: list[Backend] = []  # noqa: RUF012
-
-    def __init__(self, **options: Any) -> None:
-        self.options = options
-        self.sent: list[Any] = []
-        self.times: list[float] = []
-        self.closed = False
-        Backend.made.append(self)
-
-    def send(self, frame: Any) -> None:
-        self.times.append(time.monotonic())
-        self.sent.append(frame.copy())
-
-    def device(self) -> str:
-        return self.options["device"] or "/dev/video42"
-
-    def native_fourcc(self) -> None:
-        return None
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> type[Backend]:
-    virtual = pytest.importorskip("pyvirtualcam", reason="the extra virtualcam is not installed")
-    monkeypatch.setattr(virtual.camera, "BACKENDS", {})
-    virtual.register_backend("fake", Backend)
-    monkeypatch.setattr(Backend, "made", [])
-    return Backend
 
 
 def test_frames_arrive_in_size_and_colour(backend: type[Backend]) -> None:
