@@ -26,7 +26,7 @@ class Keyframe:
     """What is in focus from a time on.
 
     Attributes:
-        time: in seconds from the start of the clip.
+        time: of the frame, in seconds, as the clip itself counts.
         target: the thing at a point, or a normalised disparity.
         f_number: aperture from then on; None: as before.
         easing: of the rack that leads here.

@@ -270,7 +270,7 @@ def _live_depth(engine: Engine) -> LiveDepth:
 def _describe(source: str, info: StreamInfo) -> Source:
     if info.kind in ("camera", "stream"):
         return Source(info.source)
-    return Source(Path(source).name, "file", info.duration or 0.0)
+    return Source(Path(source).name, "file", info.duration or 0.0, info.start)
 
 
 def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import chain
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -46,11 +45,9 @@ def shown_from(
         if near is None or (shown is not None and shown[0] <= pts):
             break
         back = 2 * back or step
-    for picture in pictures:
-        if picture[0] > pts:
-            pictures = chain([picture], pictures)
-            break
-        shown = picture
-    if shown is not None:
+    following = next(pictures, None)
+    while following is not None and following[0] <= pts:
+        shown, following = following, next(pictures, None)
+    while shown is not None:
         yield shown
-        yield from pictures
+        shown, following = following, next(pictures, None)

@@ -90,16 +90,16 @@ class VideoReader(Reader):
         try:
             self._begin()
             first = self._first_picture()
+            self._size = first.width, first.height
             self._orientation = orientation(first)
             self._info = self._describe(first)
             self._colour = ColourConverter(source, self._stream.codec_context.name)
             if decoding is not None and self._colour.coded(first, self._orientation) is not None:
                 self._decoding = decoding
-                first = self._move_to(decoding) or first
+                self._move_to(decoding)
         except BaseException:
             self._container.close()
             raise
-        self._first: av.VideoFrame | None = first
 
     @property
     def info(self) -> StreamInfo:
@@ -108,19 +108,16 @@ class VideoReader(Reader):
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode to the end; `InputCutShort` where the file breaks off or changes its size."""
-        first, self._first = self._first, None
-        if first is None:
-            return
-        time_base, size = self._info.time_base, (first.width, first.height)
-        wanted, second = pts_at(self._start, time_base), round(1 / time_base)
-        pictures = self._place(chain([first], self._pictures))
+        time_base = self._info.time_base
+        pictures = self._place(self._pictures)
         if self._start > self._info.start:
+            wanted, second = pts_at(self._start, time_base), round(1 / time_base)
             pictures = shown_from(wanted, second, self._restart)
         begun, index = None, 0
         for pts, picture in pictures:
             begun = pts if begun is None else begun
-            if (picture.width, picture.height) != size:
-                raise self._size_change(picture, size, index, (pts - begun) * time_base)
+            if (picture.width, picture.height) != self._size:
+                raise self._size_change(picture, self._size, index, (pts - begun) * time_base)
             yield Frame(self._image(picture), index, pts, time_base, picture.duration)
             index += 1
         if not self._closed:
@@ -139,7 +136,7 @@ class VideoReader(Reader):
         self._stream.thread_type = ThreadType.AUTO
         self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
         self._packets = self._container.demux()
-        self._pictures = self._decode()
+        self._pictures: Iterator[av.VideoFrame] = self._decode()
         self._await_key = False
 
     def _restart(self, pts: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -173,19 +170,21 @@ class VideoReader(Reader):
             yield timeline.place(picture.pts, picture.duration), picture
 
     def _first_picture(self) -> av.VideoFrame:
+        """What decoding begins with; it is still to come."""
         first = next(self._pictures, None)
         if first is None:
             reason = f" ({self._damage})" if self._damage else ""
             raise InputError(
                 f"{self._source!r} holds no picture that can be decoded{reason}. {_CHECK}"
             )
+        self._pictures = chain(iter([first]), self._pictures)
         return first
 
-    def _move_to(self, decoding: Decoding) -> av.VideoFrame | None:
-        """Decode on a device from now on; the first picture, None where that cannot be."""
+    def _move_to(self, decoding: Decoding) -> None:
+        """Decode on a device from now on, where that can be."""
         container = decoding.open(self._source)
         if container is None:
-            return None
+            return
         self._container.close()
         self._container = container
         self._begin()
@@ -193,7 +192,6 @@ class VideoReader(Reader):
         if decoding.planes(first) is None:
             codec, form = self._stream.codec_context.name, first.format.name
             _log.info("decoding on the CPU: the GPU does not take %s (%s)", codec, form)
-        return first
 
     def _image(self, picture: av.VideoFrame) -> Any:
         if self._decoding is not None:

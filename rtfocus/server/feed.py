@@ -88,11 +88,13 @@ class Source:
         name: of the input, for people.
         kind: a file can be paused and sought, and has a timeline.
         duration: of a file in seconds; 0 where not known.
+        start: time of a file's first frame in seconds.
     """
 
     name: str = ""
     kind: Literal["live", "file"] = "live"
     duration: float = 0.0
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ export class Timeline {
   #connection;
   #state = null;
   #readout = {};
+  #start = 0;
   #duration = 0;
   #time = 0;
   #held = 0;
@@ -26,14 +27,20 @@ export class Timeline {
     });
   }
 
+  get #end() {
+    return this.#start + Math.max(this.#duration, 0.01);
+  }
+
   get shown() {
     return !$("transport").hidden;
   }
 
-  showSource({ kind, duration }) {
+  showSource({ kind, start, duration }) {
     $("transport").hidden = kind !== "file";
+    this.#start = start;
     this.#duration = duration;
-    $("seek").max = Math.max(duration, 0.01);
+    $("seek").min = start;
+    $("seek").max = this.#end;
     for (const row of document.querySelectorAll(".for-files")) row.hidden = kind !== "file";
     this.#showTime(this.#time);
     this.#showKeyframes();
@@ -64,7 +71,7 @@ export class Timeline {
     const { f_number, easing } = this.#state;
     const keyframe = { time: this.#time, focus: this.#lastingFocus(), f_number, easing };
     this.#sendKeyframes([...this.#state.keyframes, keyframe]);
-    notice(`Focus keyframe at ${clockText(this.#time, true)}`, { time: 1500 });
+    notice(`Focus keyframe at ${this.#clock(this.#time, true)}`, { time: 1500 });
   }
 
   /** What is in focus now as a point or a plane, which mean the same whenever the file is played. */
@@ -80,13 +87,18 @@ export class Timeline {
     this.#connection.send({ type: "keyframes", keyframes });
   }
 
+  /** A time as people read it: from the first frame, whatever the file counts from. */
+  #clock(time, fine = false) {
+    return clockText(Math.max(time - this.#start, 0), fine);
+  }
+
   #showTime(time) {
     this.#time = time;
     const slider = $("seek");
     slider.value = time;
     fill(slider);
     const total = this.#duration ? ` / ${clockText(this.#duration)}` : "";
-    const text = clockText(time) + total;
+    const text = this.#clock(time) + total;
     if ($("clock").textContent !== text) {
       $("clock").textContent = text;
       slider.setAttribute("aria-valuetext", text);
@@ -101,11 +113,12 @@ export class Timeline {
   }
 
   #mark(keyframe, index) {
-    const label = `Focus keyframe at ${clockText(keyframe.time, true)}`;
+    const label = `Focus keyframe at ${this.#clock(keyframe.time, true)}`;
     const kind = keyframe.auto ? "keyframe auto" : "keyframe";
     const mark = make("button", { type: "button", class: kind, "aria-label": label });
     mark.title = `${label}. Drag to move, Delete to remove`;
-    const place = (time) => { mark.style.left = `${(100 * time) / Math.max(this.#duration, 0.01)}%`; };
+    const share = (time) => (time - this.#start) / (this.#end - this.#start);
+    const place = (time) => { mark.style.left = `${100 * share(time)}%`; };
     place(keyframe.time);
     let drag = null;
     mark.addEventListener("pointerdown", (event) => {
@@ -118,7 +131,7 @@ export class Timeline {
       const box = $("keyframes").getBoundingClientRect();
       drag.away = event.clientY < box.top - AWAY || event.clientY > box.bottom + AWAY;
       const shift = ((event.clientX - drag.from) / box.width) * this.#duration;
-      drag.time = clamp(keyframe.time + shift, 0, this.#duration);
+      drag.time = clamp(keyframe.time + shift, this.#start, this.#end);
       mark.classList.toggle("dragged", drag.moved);
       mark.classList.toggle("away", drag.away);
       if (drag.moved) place(drag.time);
@@ -147,7 +160,7 @@ export class Timeline {
 
   #move(index, time) {
     const keyframes = this.#state.keyframes.map((keyframe, i) => (
-      i === index ? { ...keyframe, time: clamp(time, 0, this.#duration), auto: false } : keyframe
+      i === index ? { ...keyframe, time: clamp(time, this.#start, this.#end), auto: false } : keyframe
     ));
     this.#sendKeyframes(keyframes);
   }
