@@ -172,6 +172,12 @@ class TestClock:
         placed = [clock.place(t, a) for t, a in ((70, 10), (70.1, 10.1), (0, 13), (0.1, 13.1))]
         np.testing.assert_allclose(placed, [0, 9000, 270000, 279000], atol=1)
 
+    def test_a_source_that_goes_back_a_little_or_stays(self) -> None:
+        clock = LiveClock()
+        times = (0.0, 0.1, 0.2, 0.0, 0.1, 0.1, 0.1, 0.2)
+        placed = [clock.place(time, 10 + 0.1 * i) for i, time in enumerate(times)]
+        np.testing.assert_allclose(placed, 9000 * np.arange(8), atol=1)
+
     def test_times_only_move_forward(self) -> None:
         clock = LiveClock()
         placed = [clock.place(t, 10.0) for t in (1.0, 0.5, None, 0.2)]
