@@ -192,7 +192,7 @@ class LiveJob:
             self._feed.source = _describe(source, info)
             missed: int | None = None  # what came while everything was still being opened
             for frame in reader:
-                if self._stopped.is_set() or self._next is not None or self._sinks.error:
+                if self._stopped.is_set() or self._next is not None or self._is_blind:
                     return
                 if path is not None:
                     timeline.update()
@@ -203,6 +203,11 @@ class LiveJob:
                 showing.show(frame, drops - missed)
                 if on_frame is not None:
                     on_frame(self._meter.frames, info)
+
+    @property
+    def _is_blind(self) -> bool:
+        """Whether nobody can see anything of it any more."""
+        return self._settings.serve is None and self._sinks.error is not None
 
     def _open(self, source: str) -> Reader:
         """What is live as it comes, a file as its player is steered; the newest frame wins."""

@@ -92,6 +92,11 @@ class Outputs:
         return None if not errors or None in errors else errors[0]
 
     @property
+    def failures(self) -> tuple[str, ...]:
+        """What a user should know of those that have ended."""
+        return tuple(f"{o.name} has stopped: {o.error}" for o in self._all() if o.error)
+
+    @property
     def drops(self) -> dict[str, int]:
         """Frames that each was too slow for, by name, where there are any."""
         return {outlet.name: outlet.drops for outlet in self._all() if outlet.drops}

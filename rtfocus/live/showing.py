@@ -79,7 +79,7 @@ class Showing:
         if self._outputs.is_shown or self._feed.watching:
             image = frame.image if state.peek else self._draw(take, state.view, drawn)
             self._outputs.show(stamped.with_image(image))
-            message = "no signal, waiting for it to come back" if frame.lost else ""
+            lost = ("no signal, waiting for it to come back",) if frame.lost else ()
             info = FrameInfo(
                 time=frame.time,
                 captured=captured,
@@ -89,7 +89,7 @@ class Showing:
                 place=aim.sight.place,
                 faces=_faces(aim),
                 histogram=self._histogram(steady),
-                status=self._meter.report(drops, message),
+                status=self._meter.report(drops, "; ".join((*lost, *self._outputs.failures))),
             )
             self._feed.publish(image, info)
         self._meter.count(captured)

@@ -16,7 +16,7 @@ class LiveClock:
 
     Within one run of the source its own times count, because arrival jitters. They are anchored to
     arrival at the first picture, and again when they do not go on, as in a file that is paused or
-    starts over, or when the two drift apart: after a loss, a jump of the source's clock, or a burst.
+    starts over, or drift apart from it: after a loss, a jump of the source's clock, or a burst.
     """
 
     def __init__(self) -> None:
