@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ import numpy as np
 
 from live.page import Page
 from live.peers import PATIENCE_S, wait_until
-from rtfocus.frame import Image
+from rtfocus.frame import Image, StreamInfo
 from rtfocus.live.job import LiveJob
 from rtfocus.pipeline import Summary
 from rtfocus.run import open_job
@@ -43,14 +44,20 @@ class LiveRun:
         assert isinstance(job, LiveJob)
         self.job = job
         self.frames = 0
+        self.moments: list[float] = []
+        """When each was done, by `time.monotonic`."""
         self.outcome: Summary | BaseException | None = None
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         try:
-            self.outcome = self.job.run(lambda frames, _: setattr(self, "frames", frames))
+            self.outcome = self.job.run(self._on_frame)
         except BaseException as error:  # it is whoever waits that it concerns
             self.outcome = error
+
+    def _on_frame(self, frames: int, _: StreamInfo) -> None:
+        self.frames = frames
+        self.moments.append(time.monotonic())
 
     def __enter__(self) -> Self:
         self._thread.start()
