@@ -46,6 +46,7 @@ _TESTED_BY = {
     "align": "smooth",
     "block": "smooth",
     "prepare": "network",
+    "rates": "floor",
 }  # without tests of their own
 
 _COUNTER = r"\b(?:[a-z]{1,2}|thread|row|column|lane|threadIdx\.[xyz])(?: \+ \w+)?"

@@ -337,6 +337,12 @@ def asarray(values: np.ndarray, dtype: Any = None) -> ndarray:
     return array
 
 
+def matmul(left: ndarray, right: ndarray, out: ndarray) -> ndarray:
+    hosts = left.host, right.host, out.host
+    get_current_stream().give(lambda: np.matmul(hosts[0], hosts[1], out=hosts[2]))
+    return out
+
+
 class _Function:
     def __init__(self, name: str, kinds: str, run: Any) -> None:
         self.name, self._kinds, self._run = name, kinds, run
@@ -478,7 +484,7 @@ def modules() -> dict[str, ModuleType]:
     cupy, cuda, cupyx = ModuleType("cupy"), ModuleType("cupy.cuda"), ModuleType("cupyx")
     runtime, memory = ModuleType("cupy.cuda.runtime"), ModuleType("cupy.cuda.memory")
     here = sys.modules[__name__]
-    for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "RawModule"):
+    for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "matmul", "RawModule"):
         setattr(cupy, name, getattr(here, name))
     for name in ("Stream", "Event", "Device", "get_current_stream", "get_elapsed_time", "Graph"):
         setattr(cuda, name, getattr(here, name))

@@ -10,7 +10,6 @@ import pytest
 import rtfocus
 from rtfocus.backend import open_backend
 from rtfocus.bench import measure
-from rtfocus.cuda.floor import copy_bandwidth
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.transfer import Downloader, Uploader
 from rtfocus.device import resolve
@@ -114,15 +113,12 @@ def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
     report = measure("64x36", 3, Settings(device="cuda", model=str(built_in())))
     assert report["device"] == "cuda:0"
     assert "rtfocus-small 192x320 on cuda:0" in report["depth"]
-    for stage in ("smooth", "upsample", "render"):
+    for stage in ("depth", "smooth", "upsample", "render"):
         times = report["stages"][stage]
         assert times["gpu_ms_p95"] >= times["gpu_ms_p50"] > 0
-        assert times["floor_ms"] >= 0
-
-
-def test_bandwidth_is_that_of_a_copy(gpu: Gpu, cuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if cuda != "cuda":  # whose events say that everything takes 1 ms
-        monkeypatch.setattr("rtfocus.cuda.floor._COPIED", 1000)
-        assert copy_bandwidth(gpu) == 2_000_000
-    else:
-        assert 1e10 < copy_bandwidth(gpu) < 1e14
+        assert times["megabytes"] > 0
+        assert times["floor_ms"] > 0
+        assert times["share"] == pytest.approx(times["floor_ms"] / times["gpu_ms_p50"], rel=1e-3)
+    assert report["stages"]["depth"]["gflop"] == pytest.approx(1.2815, abs=1e-3)
+    assert set(report["rates"]) == {"copy_gb_s", "float32_tflop_s"}
+    assert "floor_ms" not in report["stages"]["focus"]
