@@ -18,6 +18,8 @@ from rtfocus.models.registry import built_in
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
 
+from . import fake_cupy
+
 SOURCE = "pattern:128x72@10,0.6s"
 
 
@@ -90,6 +92,30 @@ def test_pictures_survive_the_way_there_and_back(gpu: Gpu) -> None:
     sent = [(f.index, down.start(f.image)) for f in up.stream(frames)]
     for index, picture in sent:
         np.testing.assert_array_equal(down.finish(picture), frames[index].image)
+
+
+def test_pictures_stay_where_they_came_to(gpu: Gpu, cuda: str) -> None:
+    """In page-locked memory, which is used for another one when nobody has them any more."""
+    if cuda == "cuda":
+        pytest.skip("CuPy does not tell")
+    down, values = Downloader(gpu), (3, 5, 7)
+    kept = [down.finish(down.start(gpu.upload(np.full((4, 6), v, np.uint8)))) for v in values]
+    assert [(picture == v).all() for picture, v in zip(kept, values, strict=True)] == [True] * 3
+    assert all(map(fake_cupy._is_pinned, kept))
+    address = kept.pop().ctypes.data
+    another = down.finish(down.start(gpu.upload(np.full((4, 6), 9, np.uint8))))
+    assert another.ctypes.data == address
+    assert (kept[0] == 3).all()
+
+
+@pytest.mark.usefixtures("gpu_device")
+@pytest.mark.parametrize("view", ["result", "original"])
+def test_a_program_gets_memory_of_its_own(view: str) -> None:
+    """Page-locked memory is scarce, and it may keep every picture."""
+    image = np.full((20, 30, 3), 90, np.uint8)
+    with rtfocus.Refocus(device="cuda", view=view, focus=(0.5, 0.5)) as refocus:
+        picture = refocus(image, np.eye(20, 30, dtype=np.float32))
+    assert picture.flags.owndata
 
 
 def test_work_on_a_frame_waits_for_its_picture(gpu: Gpu) -> None:
