@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from make_onnx import write_card, write_network
 
 from rtfocus.aperture import Aperture
 from rtfocus.cuda import floor, network
@@ -22,13 +23,11 @@ from rtfocus.cuda.rates import copy_rate, half_rate, single_rate
 from rtfocus.cuda.render import CudaRenderer, blur_flops
 from rtfocus.cuda.smooth import CudaSmoother
 from rtfocus.cuda.upsample import CudaUpsampler
-from rtfocus.depth.flops import network_flops
-from rtfocus.device import Device, resolve
+from rtfocus.device import Device
 from rtfocus.frame import Frame
 from rtfocus.kernels.layers import _blur, _running_sum
 from rtfocus.layers import plan_layers
 from rtfocus.lens import Lens
-from rtfocus.models.registry import built_in
 from rtfocus.render import TIERS
 
 PICTURE, GRID = (96, 128), (24, 32)
@@ -188,28 +187,29 @@ def test_what_is_in_focus_takes_no_arithmetic(gpu: Gpu) -> None:
     assert renderer.flops() == 0
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_needs_of_a_network(gpu: Gpu, gpu_device: Device, flip: bool) -> None:
-    depth = CudaNetworkDepth(gpu, built_in(), device=gpu_device, picture=PICTURE, flip=flip)
-    need, grid = depth.needs(PICTURE), depth.grid
-    picture, maps, weights = 3 * 96 * 128, 4 * grid[0] * grid[1], built_in().stat().st_size
-    assert need.size == picture + maps + weights
-    tensor = np.zeros((1, 3, *grid), np.float32)
-    counted = network_flops(built_in(), resolve("cpu"), "image", tensor)
-    assert need.single == (2 if flip else 1) * counted["float"] > 0
-    assert need.half == 0
-    depth.close()
-
-
-@pytest.mark.parametrize(("by_tensorrt", "wanted"), [(False, (10, 5)), (True, (0, 15))])
-def test_what_tensor_cores_may_do(
-    gpu: Gpu, gpu_device: Device, monkeypatch: pytest.MonkeyPatch, by_tensorrt: bool,
-    wanted: tuple[int, int],
+@pytest.mark.parametrize(
+    ("flip", "by_tensorrt", "single", "half"),
+    [(False, False, 10, 5), (True, False, 20, 10), (False, True, 0, 15)],
+)
+def test_needs_of_a_network(
+    gpu: Gpu, gpu_device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    flip: bool, by_tensorrt: bool, single: int, half: int,
 ) -> None:  # fmt: skip
-    depth = CudaNetworkDepth(gpu, built_in(), device=gpu_device, picture=PICTURE)
-    counts = Counter({"float": 10, "float16": 5})
-    monkeypatch.setattr(network, "network_flops", lambda *_, **__: counts)
+    """TensorRT may do all on tensor cores; mirrored pictures are a second run."""
+    path = write_network(tmp_path / "mean.onnx", block=4)
+    write_card(path)
+    depth = CudaNetworkDepth(
+        gpu, path, device=gpu_device, picture=PICTURE, size=(32, 48), flip=flip
+    )
     monkeypatch.setattr(depth, "_by_tensorrt", by_tensorrt)
-    need = depth.needs(PICTURE)
-    assert (need.single, need.half) == wanted
+
+    def count(*arguments: object, options: object) -> Counter[str]:
+        named, device, name, tensor = arguments
+        assert (named, device, name, tensor.shape) == (path, gpu_device, "image", (1, 3, 32, 48))
+        assert options["CUDAExecutionProvider"]["enable_cuda_graph"] == "0"
+        return Counter({"float": 10, "float16": 5})
+
+    monkeypatch.setattr(network, "network_flops", count)
+    size = 3 * 96 * 128 + 4 * 8 * 12 + path.stat().st_size
+    assert depth.needs(PICTURE) == Needs(size, single, half)
     depth.close()
