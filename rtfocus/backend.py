@@ -50,8 +50,9 @@ class Floors:
 
     Attributes:
         rates: what the device was measured to do in a second.
-        stages: by stage the megabytes that it reads and writes per frame and its arithmetic
-            (`gflop`), both at least, and the ms that they take at those rates (`floor_ms`).
+        stages: by stage the megabytes that it reads and writes and its arithmetic (`gflop`), both
+            at least and for a frame of which depth is estimated, and the ms that they take at those
+            rates (`floor_ms`).
     """
 
     rates: dict[str, float]

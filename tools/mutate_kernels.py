@@ -117,7 +117,7 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ignore = shutil.ignore_patterns("__pycache__", "*.onnx")
+        ignore = shutil.ignore_patterns("__pycache__")
         for name in ("rtfocus", "tests", "tools"):
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", folder)

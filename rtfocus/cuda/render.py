@@ -116,11 +116,13 @@ class CudaRenderer:
         )  # fmt: skip
 
     def flops(self) -> int:
-        """Multiplications and additions that the last picture takes at least; waits for it.
+        """Multiplications and additions that the last picture took at least; waits for it.
 
         Every layer has to be blurred at the pixels that are in it. That it is blurred wherever it
         spreads to, and all else that is done, is not counted.
         """
+        if self._size is None:
+            return 0
         work = self._work
         members = np.bincount(self._gpu.download(work.layer).ravel(), minlength=work.count)
         return int(members @ blur_flops(work.plan))

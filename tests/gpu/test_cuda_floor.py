@@ -183,6 +183,7 @@ def flat(gpu: Gpu, size: tuple[int, int]) -> DeviceDisparity:
 def test_what_is_in_focus_takes_no_arithmetic(gpu: Gpu) -> None:
     image = gpu.upload(np.full((*PICTURE, 3), 90, np.uint8))
     renderer = CudaRenderer(gpu, TIERS["high"], Aperture())
+    assert renderer.flops() == 0
     renderer.render(image, flat(gpu, PICTURE), gpu.upload(np.array([0.2], np.float32)), Lens())
     assert renderer.flops() == 0
 

@@ -148,3 +148,12 @@ def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
     assert report["stages"]["depth"]["gflop"] == pytest.approx(1.2815, abs=1e-3)
     assert set(report["rates"]) == {"copy_gb_s", "float32_tflop_s"}
     assert "floor_ms" not in report["stages"]["focus"]
+
+
+@pytest.mark.usefixtures("gpu_device")
+@pytest.mark.parametrize("options", [{"view": "depth"}, {"method": "gaussian"}], ids=str)
+def test_bench_of_what_the_gpu_does_not_render(options: dict[str, str]) -> None:
+    stages = measure("64x36", 1, Settings(device="cuda", **options))["stages"]  # type: ignore[arg-type]
+    assert stages["smooth"]["share"] > 0
+    assert ("render" in stages) == ("method" in options)
+    assert "floor_ms" not in stages["depth"]
