@@ -45,6 +45,21 @@ class Stages:
         self.renderer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """The least that stages could take on a device.
+
+    Attributes:
+        rates: what the device was measured to do in a second.
+        stages: by stage the megabytes that it reads and writes and its arithmetic (`gflop`), both
+            at least and for a frame of which depth is estimated, and the ms that they take at those
+            rates (`floor_ms`).
+    """
+
+    rates: dict[str, float]
+    stages: dict[str, dict[str, float]]
+
+
 class Backend(Protocol):
     """Makes the stages of a job for one device, and carries pictures there and back."""
 
@@ -70,12 +85,13 @@ class Backend(Protocol):
     def make_metrics(self) -> Metrics:
         """A clock for stages that run one after the other."""
 
-    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
-        """The least ms per frame that stages could take here, where that can be told.
+    def floors(self, picture: tuple[int, int], depth: DepthSource, stages: Stages) -> Floors:
+        """The least that stages could take here, of those of which it can be told.
 
         Args:
             picture: height and width.
-            grid: height and width of depth maps.
+            depth: what `open_depth` gave.
+            stages: after a frame, whose radii count.
         """
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -159,9 +175,9 @@ class CpuBackend:
         """See `Backend`; CPU time is that of the whole process, threads of the stages included."""
         return Metrics(cpu_clock=time.process_time)
 
-    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:  # noqa: ARG002
+    def floors(self, picture: tuple[int, int], depth: DepthSource, stages: Stages) -> Floors:  # noqa: ARG002
         """See `Backend`; caches make it no matter of bytes."""
-        return {}
+        return Floors({}, {})
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""
