@@ -174,7 +174,8 @@ class LiveJob:
                 stack.callback(timeline.close)
             steering = Steering(control.snapshot(), self._detector)
             # Which frames are measured is decided here, and may change.
-            depth = self._backend.open_depth(replace(self._settings, depth_every=1), info)
+            settings = replace(self._settings_of(source), depth_every=1)
+            depth = self._backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
             self._depth = depth.description
@@ -249,18 +250,33 @@ class LiveJob:
         )
 
     def _make_server(self) -> Server:
-        return make_server(
-            self._control, self._feed, self._settings, self._show_next, lambda: self._playing
-        )
+        def playing() -> tuple[str, Settings]:
+            return self._playing, self._settings_of(self._playing)
+
+        return make_server(self._control, self._feed, self._settings, self._show_next, playing)
 
     def _show_next(self, path: Path) -> None:
         """Show another file instead of what is shown; what is wrong with it is raised here."""
-        open_reader(str(path)).close()
-        self._next = str(path)
+        source = str(path)
+        open_reader(source).close()
+        keyframes = self._keyframe_path(source)
+        if keyframes is not None and keyframes.exists():
+            Keyframes.load(keyframes)
+        self._next = source
+
+    def _settings_of(self, source: str) -> Settings:
+        """Those of the run, for a source; depth in files is that of the one it began with."""
+        if self._is_first(source):
+            return self._settings
+        return replace(self._settings, depth=None, depth_kind=None)
+
+    def _is_first(self, source: str) -> bool:
+        """Whether the run began with this source, however it is named."""
+        return source == self._source or Path(source).resolve() == Path(self._source).resolve()
 
     def _keyframe_path(self, source: str) -> Path | None:
         """Where the keyframes of a source are kept; None where they are not."""
-        if self._settings.keyframes is not None and source == self._source:
+        if self._settings.keyframes is not None and self._is_first(source):
             return Path(self._settings.keyframes)
         is_file = Path(source).is_file()
         return beside(source) if is_file and self._settings.serve is not None else None

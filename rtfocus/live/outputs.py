@@ -123,8 +123,9 @@ class Outputs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: Any) -> None:
-        self._stack.__exit__(*exc)
+    def __exit__(self, *_: object) -> None:
+        # What was live cannot be had again: it is kept, whatever has ended the run.
+        self._stack.close()
 
     def _open(self, outlets: list[Any], name: str, opener: Callable[[], Any], kept: int) -> None:
         outlets.append(self._stack.enter_context(Outlet(name, opener, capacity=kept)))

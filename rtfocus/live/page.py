@@ -43,7 +43,7 @@ def make_server(
     feed: Feed,
     settings: Settings,
     open_file: Callable[[Path], None],
-    playing: Callable[[], str],
+    playing: Callable[[], tuple[str, Settings]],
 ) -> Server:
     """The server of the page that the settings ask for.
 
@@ -52,7 +52,8 @@ def make_server(
         feed: what it shows.
         settings: of the run.
         open_file: shows another file of the media folder.
-        playing: the source that is shown, which the page may have rendered if it is a file.
+        playing: the source that is shown, which the page may have rendered if it is a file, and
+            the settings that go with it.
 
     Raises:
         RtfocusError: the address or the folder is not usable, or the extra is not installed.
@@ -64,7 +65,7 @@ def make_server(
     def render(task: RenderTask) -> str:
         if feed.source.kind != "file":
             raise UsageError("what is live cannot be rendered: record it with -o FILE instead")
-        return render_file(playing(), settings, task)
+        return render_file(*playing(), task)
 
     return Server(control, feed, host=host, port=port, media=media, render=render)
 
@@ -77,8 +78,8 @@ def render_file(source: str, settings: Settings, task: RenderTask) -> str:
         settings: of the run, for what the page does not change.
         task: what it does.
     """
-    # A file that is rendered can wait for its best.
-    base = replace(settings, quality=None)
+    # A file that is rendered can wait for its best; what the run records is not its business.
+    base = replace(settings, quality=None, save_depth=None)
     wished = to_settings(replace(task.state, view=settings.view), base)
     output = _free_name(source)
     job = Job(source, [str(output)], wished, steering=Steering(task.state, open_detector(settings)))

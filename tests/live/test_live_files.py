@@ -66,7 +66,7 @@ class Clip:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Clip:
-    return Clip(tmp_path / "clips")
+    return Clip(tmp_path / "clip")
 
 
 class TestKeyframes:
@@ -133,6 +133,16 @@ class TestRendering:
             said.append(page.wait("render"))
         assert said[-1]["phase"] == "done", said[-1]
         return said
+
+    def test_what_else_the_run_keeps_is_its_own(self, clip: Clip, tmp_path: Path) -> None:
+        kept = [str(tmp_path / name) for name in ("kept.mkv", "orig.mp4")]
+        run = clip.run(save_depth=kept[0], record_original=kept[1])
+        with run, run.page() as page:
+            page.watch(1)
+            self.render(page)
+            assert not any(Path(name).exists() for name in kept)  # so they are still being written
+        assert clip.names() == {"clip.mp4", "clip.refocused.mp4"}
+        assert all(Path(name).exists() for name in kept)
 
     def test_one_that_is_cancelled_leaves_nothing(
         self, clip: Clip, monkeypatch: pytest.MonkeyPatch
@@ -214,12 +224,33 @@ class TestMedia:
         page.ask(type="keyframes", keyframes=[{"time": 0.0, "focus": focus}])
         page.until("state", lambda state: len(state["keyframes"]) == 1)
 
-    @pytest.mark.parametrize("name", ["junk.mp4", "nowhere.mp4"])
+    def test_depth_from_a_file_is_that_of_the_first(
+        self, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        clip.path.rename(self.folder / "clip.mp4")
+        run = LiveRun(
+            "clips/clip.mp4",
+            serve="0",
+            media="clips",
+            depth=str(clip.depth),
+            depth_size=(64, 96),
+        )
+        with run, run.page() as page:
+            page.until("readout", lambda readout: readout["metres"])
+            page.ask(type="open", name="b.mp4")
+            page.see(lambda image: is_of(image, GREEN))
+            page.until("readout", lambda readout: readout["plane"] and not readout["metres"])
+            page.ask(type="open", name="clip.mp4")
+            page.until("readout", lambda readout: readout["metres"])
+
+    @pytest.mark.parametrize("name", ["junk.mp4", "nowhere.mp4", "b.mp4"])
     def test_what_cannot_be_opened_is_said_and_the_clip_stays(self, name: str) -> None:
+        (self.folder / "b.focus.toml").write_text("[[keyframe]]\ntime = 'soon'\n")
         with self.run() as run, run.page() as page:
             page.see(lambda image: is_of(image, RED))
             page.ask(type="open", name=name)
-            assert name in page.wait("error")["message"]
+            assert name[:-4] in page.wait("error")["message"]
             page.watch(3)
             assert is_of(page.image, RED)
 

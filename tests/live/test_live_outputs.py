@@ -19,8 +19,9 @@ from live.live_run import LiveRun, decode, detail, distance, has_ended
 from live.page import Page
 from live.peers import PATIENCE_S, free_port, running, wait_until
 from live.virtual import Backend
-from rtfocus.errors import InputCutShort, OutputError
-from rtfocus.frame import Frame, Image, StreamInfo
+from rtfocus.depth.scene import SceneDepth
+from rtfocus.errors import DeviceError, InputCutShort, OutputError
+from rtfocus.frame import Frame, Image, Map, StreamInfo
 from rtfocus.live import outputs
 from rtfocus.readers import stream
 from rtfocus.readers.scene import Scene
@@ -248,6 +249,24 @@ class TestRecordOriginal:
         with LiveRun("pattern:96x64@20,60s", serve="0", record_original=str(original)) as run:
             run.let_pass(5)
         assert len(decode(original)[0]) >= 5
+
+
+def test_what_was_recorded_outlives_any_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate = SceneDepth.estimate
+
+    def fail(depth: SceneDepth, frame: Frame) -> Map:
+        if frame.index > 8:
+            raise DeviceError("the device is gone")
+        return estimate(depth, frame)
+
+    monkeypatch.setattr(SceneDepth, "estimate", fail)
+    names = [tmp_path / name for name in ("a.mp4", "orig.mp4")]
+    run = LiveRun("pattern:96x64@20", names[:1], realtime=True, record_original=str(names[1]))
+    with pytest.raises(DeviceError), run:
+        run.finish()
+    assert all(len(decode(name)[0]) == len(run.moments) > 3 for name in names)
 
 
 def test_ctrl_c(tmp_path: Path, home: Path) -> None:
