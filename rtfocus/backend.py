@@ -16,6 +16,7 @@ from rtfocus.focus import Focuser
 from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
+from rtfocus.reduced import ReducedUpsampler, resize_disparity
 from rtfocus.render import make_renderer
 from rtfocus.settings import Settings
 from rtfocus.smooth import Smoother
@@ -123,9 +124,10 @@ class CpuBackend:
         self, settings: Settings, *, scale: Scale, strength: float, ahead: int
     ) -> Stages:
         """See `Backend`."""
+        reduced = settings.method == "lens" and settings.quality == "live"
         return Stages(
             Smoother(scale, strength=strength, ahead=ahead),
-            Upsampler(threads=settings.cores()),
+            (ReducedUpsampler if reduced else Upsampler)(threads=settings.cores()),
             Focuser(settings.target()),
             make_renderer(
                 settings.method,
@@ -160,7 +162,8 @@ class CpuBackend:
         self, settings: Settings, image: Image, result: Image, disparity: Disparity, plane: float
     ) -> Image:
         """See `Backend`."""
-        return draw_view(settings.view, image, result, disparity, plane, settings.lens())
+        shown = resize_disparity(disparity, image.shape[:2])
+        return draw_view(settings.view, image, result, shown, plane, settings.lens())
 
     def send(self, frame: Frame, form: Form) -> Frame:  # noqa: ARG002 - writers convert RGB
         """See `Backend`."""

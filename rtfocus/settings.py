@@ -19,7 +19,7 @@ from rtfocus.lens import Lens
 
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
 Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
-Quality = Literal["high", "fast"]
+Quality = Literal["high", "fast", "live"]
 View = Literal["result", "original", "depth", "coc", "split"]
 
 DEPTH = Group("Depth", sort_key=2)
@@ -141,7 +141,14 @@ class Settings:
     highlights: Annotated[
         float, _option(LENS, "Share of the light that clipped highlights get back; 0 is none.")
     ] = 1.0
-    quality: Annotated[Quality, _option(LENS, "Render tier.")] = "high"
+    quality: Annotated[
+        Quality,
+        _option(
+            LENS,
+            "Render tier; live, for live video on a CPU, blurs a reduced picture and puts back the "
+            "detail of what is in focus (on a GPU it is fast).",
+        ),
+    ] = "high"
 
     view: Annotated[View, _option(OUTPUT, "What to write; depth is in MAGMA colours.")] = "result"
     codec: Annotated[
