@@ -17,6 +17,7 @@ from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
+from rtfocus.reduced import ReducedUpsampler, resize_disparity
 from rtfocus.render import Renderer, make_renderer
 from rtfocus.settings import Settings, View
 from rtfocus.smooth import Smoother
@@ -154,9 +155,10 @@ class CpuBackend:
         self, settings: Settings, *, scale: Scale, strength: float, ahead: int
     ) -> Stages:
         """See `Backend`."""
+        reduced = settings.method == "lens" and settings.quality == "live"
         return Stages(
             Smoother(scale, strength=strength, ahead=ahead),
-            Upsampler(threads=settings.cores()),
+            (ReducedUpsampler if reduced else Upsampler)(threads=settings.cores()),
             Focuser(settings.target()),
             self.make_renderer(settings),
         )
@@ -208,7 +210,8 @@ class CpuBackend:
         lens: Lens,
     ) -> Image:  # fmt: skip
         """See `Backend`."""
-        return draw_view(view, image, result, disparity, plane, lens)
+        shown = resize_disparity(disparity, image.shape[:2])
+        return draw_view(view, image, result, shown, plane, lens)
 
     def send(self, frame: Frame, form: Form) -> Frame:  # noqa: ARG002 - writers convert RGB
         """See `Backend`."""
