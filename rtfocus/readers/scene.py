@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.frame import Image, Map
+from rtfocus.kernels.sprites import composite
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -192,10 +193,7 @@ def _put(image: Image, disparity: Map, sprite: Sprite, shift: Point = (0.0, 0.0)
     if x0 >= x1 or y0 >= y1:
         return
     inside = rgba[y0 - y : y1 - y, x0 - x : x1 - x]
-    cover = inside[..., 3]
-    under = image[y0:y1, x0:x1]
-    image[y0:y1, x0:x1] = under * (1 - cover[..., None]) + inside[..., :3] + 0.5
-    disparity[y0:y1, x0:x1][cover >= 0.5] = 1 / sprite.metres
+    composite(image[y0:y1, x0:x1], disparity[y0:y1, x0:x1], inside, 1 / sprite.metres)
 
 
 def _sky_and_floor(height: int, width: int) -> tuple[Image, Map]:
