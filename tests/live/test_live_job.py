@@ -152,8 +152,9 @@ class TestFocus:
     @pytest.mark.usefixtures("still")
     def test_nudges_start_where_the_plane_is(self) -> None:
         with LiveRun(PATTERN, serve="0", rack=0.0) as run, run.page() as page:
-            before = page.until("readout", at(ROBOT_M))["plane"]
             page.ask(type="set", playing=False)
+            page.ask(type="seek", time=0.5)
+            before = page.until("readout", lambda r: r["time"] == 0.5 and r["plane"])["plane"]
             page.ask(type="nudge", name="focus", steps=5)
             page.until("readout", lambda r: r["plane"] == pytest.approx(before + 0.05, abs=1e-3))
 
