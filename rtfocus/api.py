@@ -49,7 +49,7 @@ class Refocus:
         scale: Scale = "relative",
         time: float | None = None,
     ) -> Image:
-        """The picture refocused, (h, w, 3) uint8 RGB.
+        """The picture refocused, (h, w, 3) uint8 RGB, in memory of its own.
 
         Args:
             image: (h, w, 3) uint8 RGB; every picture of the same size.
@@ -75,7 +75,7 @@ class Refocus:
         pts = round((self._index / 30 if time is None else time) / _TIME_BASE)
         frame = Frame(np.ascontiguousarray(image), self._index, pts, _TIME_BASE)
         self._index += 1
-        return self._engine.refocus(frame).image
+        return np.require(self._engine.refocus(frame).image, requirements="O")
 
     def close(self) -> None:
         """Release threads and devices; safe to call twice."""

@@ -17,6 +17,7 @@ from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
+from rtfocus.reduced import ReducedUpsampler, resize_disparity
 from rtfocus.render import Renderer, make_renderer
 from rtfocus.settings import Settings, View
 from rtfocus.smooth import Smoother
@@ -45,6 +46,21 @@ class Stages:
         self.renderer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """The least that stages could take on a device.
+
+    Attributes:
+        rates: what the device was measured to do in a second.
+        stages: by stage the megabytes that it reads and writes and its arithmetic (`gflop`), both
+            at least and for a frame of which depth is estimated, and the ms that they take at those
+            rates (`floor_ms`).
+    """
+
+    rates: dict[str, float]
+    stages: dict[str, dict[str, float]]
+
+
 class Backend(Protocol):
     """Makes the stages of a job for one device, and carries pictures there and back."""
 
@@ -70,12 +86,13 @@ class Backend(Protocol):
     def make_metrics(self) -> Metrics:
         """A clock for stages that run one after the other."""
 
-    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
-        """The least ms per frame that stages could take here, where that can be told.
+    def floors(self, picture: tuple[int, int], depth: DepthSource, stages: Stages) -> Floors:
+        """The least that stages could take here, of those of which it can be told.
 
         Args:
             picture: height and width.
-            grid: height and width of depth maps.
+            depth: what `open_depth` gave.
+            stages: after a frame, whose radii count.
         """
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -138,9 +155,10 @@ class CpuBackend:
         self, settings: Settings, *, scale: Scale, strength: float, ahead: int
     ) -> Stages:
         """See `Backend`."""
+        reduced = settings.method == "lens" and settings.quality == "live"
         return Stages(
             Smoother(scale, strength=strength, ahead=ahead),
-            Upsampler(threads=settings.cores()),
+            (ReducedUpsampler if reduced else Upsampler)(threads=settings.cores()),
             Focuser(settings.target()),
             self.make_renderer(settings),
         )
@@ -159,9 +177,9 @@ class CpuBackend:
         """See `Backend`; CPU time is that of the whole process, threads of the stages included."""
         return Metrics(cpu_clock=time.process_time)
 
-    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:  # noqa: ARG002
+    def floors(self, picture: tuple[int, int], depth: DepthSource, stages: Stages) -> Floors:  # noqa: ARG002
         """See `Backend`; caches make it no matter of bytes."""
-        return {}
+        return Floors({}, {})
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""
@@ -192,7 +210,8 @@ class CpuBackend:
         lens: Lens,
     ) -> Image:  # fmt: skip
         """See `Backend`."""
-        return draw_view(view, image, result, disparity, plane, lens)
+        shown = resize_disparity(disparity, image.shape[:2])
+        return draw_view(view, image, result, shown, plane, lens)
 
     def send(self, frame: Frame, form: Form) -> Frame:  # noqa: ARG002 - writers convert RGB
         """See `Backend`."""

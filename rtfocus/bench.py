@@ -25,8 +25,10 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
     as that of a network is, also where it is the scene's own.
 
     Returns:
-        device, depth, size, frames and per stage p50 and p95 of wall and CPU time in ms, on a GPU
-        also of the time that it was busy, with the least that it could be (`floor_ms`), JSON-ready.
+        device, depth, size, frames and per stage p50 and p95 of wall and CPU time in ms. On a GPU
+        also `rates` that it was measured to have, and per stage the time that it was busy, what is
+        known of the least that it could be (see `rtfocus.backend.Floors`), and that least one's
+        `share` of the median. JSON-ready.
     """
     if frames < 1:
         raise UsageError(f"frames {frames!r}: must be 1 or more")
@@ -57,15 +59,13 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
                     writer.write(result)
                 if i + 1 == _WARM_UP:
                     metrics.reset()
+            picture = reader.info.height, reader.info.width
+            floors = backend.floors(picture, depth, engine.stages)
             engine.close()
-        picture = reader.info.height, reader.info.width
     stages = metrics.report()
-    for stage, floor in backend.floors(picture, getattr(depth, "grid", picture)).items():
-        stages[stage]["floor_ms"] = round(floor, 4)
-    return {
-        "device": str(device),
-        "depth": depth.description,
-        "size": size,
-        "frames": frames,
-        "stages": stages,
-    }
+    for stage in floors.stages.keys() & stages.keys():
+        row = stages[stage]
+        row |= floors.stages[stage]
+        row["share"] = round(row["floor_ms"] / row["gpu_ms_p50"], 4)
+    report = {"device": str(device), "depth": depth.description, "size": size, "frames": frames}
+    return report | ({"rates": floors.rates} if floors.rates else {}) | {"stages": stages}

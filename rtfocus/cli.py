@@ -160,6 +160,8 @@ def bench(
         return 0
     columns = dict.fromkeys(column for row in result["stages"].values() for column in row)
     print(f"{size}, {frames} frames, {result['device']}, {result['depth']}")
+    if "rates" in result:
+        print("measured: " + ", ".join(f"{n} {rate:g}" for n, rate in result["rates"].items()))
     print(f"{'stage':10s}" + "".join(f"{column:>14s}" for column in columns))
     for stage, row in result["stages"].items():
         cells = (f"{row[column]:14.3f}" if column in row else f"{'':14s}" for column in columns)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.frame import Image
-from rtfocus.kernels.highlights import brighten, find_rings
+from rtfocus.kernels.colour import srgb_tables
+from rtfocus.kernels.highlights import brighten, brighten_reduced, find_rings, mark_clipped
 
 CLIPPED = 252
 """Code value from which a channel counts as clipped; compression moves 255 a little."""
@@ -34,20 +35,80 @@ def restore_highlights(
     """
     if gain == 0:
         return
-    clipped = (image >= CLIPPED).view(np.uint8)
-    mask = clipped[..., 0] | clipped[..., 1] | clipped[..., 2]
-    if not mask.any():
+    mask = _find_clipped(image)
+    inner = _find_inner(mask)
+    labels, count, rings = _find_regions(mask, inner)
+    if count > 1:
+        colour = linear.reshape(3, -1)[:, rings[:, 0]]
+        level, tint = _estimate(rings, colour, count, gain)
+        brighten(linear, image, CLIPPED, inner, labels, level, tint, layer, sharp)
+
+
+def restore_reduced_highlights(
+    image: Image, linear: NDArray[np.float32], gain: float, layer: NDArray[np.uint8], sharp: int
+) -> None:
+    """The same for a linear picture, and its layers, that are a reduced copy of the image.
+
+    Mixed with its surroundings no light looks clipped, and all borders are soft. So lights are
+    judged by pixels picked from the image, and every clipped pixel of the image adds what it lost
+    to the reduced pixel that it is part of.
+    """
+    if gain == 0:
         return
+    mask = _find_clipped(image)
+    clipped = np.flatnonzero(mask.view(np.bool_))
+    if not len(clipped):
+        return
+    (height, width), (full_height, full_width) = layer.shape, mask.shape
+    rows = (2 * np.arange(height) + 1) * full_height // (2 * height)
+    columns = (2 * np.arange(width) + 1) * full_width // (2 * width)
+    picked = mask.take(rows, axis=0).take(columns, axis=1)
+    labels, count, rings = _find_regions(picked, _find_inner(picked))
+    if count > 1:
+        decode, _ = srgb_tables()
+        at = rows[rings[:, 0] // width], columns[rings[:, 0] % width]
+        level, tint = _estimate(rings, decode[image[at]].T, count, gain)
+        brighten_reduced(
+            linear,
+            image,
+            CLIPPED,
+            clipped,
+            _find_inner(mask),
+            labels,
+            level,
+            tint,
+            layer,
+            sharp,
+            decode,
+        )
+
+
+def _find_clipped(image: Image) -> NDArray[np.uint8]:
+    """1 where a pixel is clipped in some channel, else 0."""
+    mask = np.empty(image.shape[:2], np.uint8)
+    mark_clipped(image, CLIPPED, mask)
+    return mask
+
+
+def _find_inner(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 where a pixel of the mask has four neighbours in it, else 0."""
+    return cv2.erode(mask, _CROSS).astype(np.uint8, copy=False)
+
+
+def _find_regions(
+    mask: NDArray[np.uint8], inner: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], int, NDArray[np.int64]]:
+    """Number of every clipped pixel's region (h, w), how many there are with 0 for none, and rings.
+
+    There are none where nothing tells how bright it is: no pixel is clipped, or all are.
+    """
+    edge = np.flatnonzero(mask != inner)
+    rings = np.empty((37 * len(edge), 3), np.int64)
+    if not len(edge):
+        return mask.astype(np.int32), 1, rings
     count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
     labels = found.astype(np.int32, copy=False)
-    inner = cv2.erode(mask, _CROSS).astype(np.uint8, copy=False)
-    edge = np.flatnonzero(mask != inner)
-    if not len(edge):
-        return  # clipped all over: nothing tells how bright it is
-    rings = np.empty((37 * len(edge), 3), np.int64)
-    rings = rings[: find_rings(labels, edge, rings)]
-    level, tint = _estimate(rings, linear.reshape(3, -1)[:, rings[:, 0]], count, gain)
-    brighten(linear, labels, clipped, inner, level, tint, layer, sharp)
+    return labels, count, rings[: find_rings(labels, edge, rings)]
 
 
 def _estimate(

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtfocus.aperture import Aperture
 from rtfocus.bands import Bands
 from rtfocus.frame import Disparity, Image, Map
 from rtfocus.graded import GradedRenderer
-from rtfocus.highlights import restore_highlights
+from rtfocus.highlights import restore_highlights, restore_reduced_highlights
 from rtfocus.kernels.behind import look_behind, reduce_far
 from rtfocus.kernels.colour import linearise, srgb_tables
 from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
 from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
+from rtfocus.reduced import ReducedRenderer
 
-TIERS = {
-    "high": Tier(growth=0.30, half_from=16.0),
-    "fast": Tier(growth=0.30, half_from=5.0),
-}
+_FAST = Tier(growth=0.30, half_from=5.0)
+TIERS = {"high": Tier(growth=0.30, half_from=16.0), "fast": _FAST, "live": _FAST}
+"""By quality; on a CPU that of "live" is for a reduced picture, see `rtfocus.reduced`."""
 
 
 class Renderer(Protocol):
@@ -68,6 +69,19 @@ class LensRenderer:
 
     def blur(self, image: Image, radius: Map) -> Image:
         """Blur every pixel by its signed radius in pixels, > 0 in front of the plane of focus."""
+        return self.blur_reduced(image, radius, image)[0]
+
+    def blur_reduced(
+        self, image: Image, radius: Map, original: Image
+    ) -> tuple[Image, NDArray[np.uint8]]:
+        """`blur`, and how much of the result is every pixel's own light: (h, w), 255 where all is.
+
+        Args:
+            image: (h, w, 3) uint8, of which nothing is blurred yet.
+            radius: (h, w), see `blur`.
+            original: the picture of which `image` is a reduced copy, which says less of clipped
+                highlights; or `image` itself.
+        """
         height, width = radius.shape
         if image.shape != (height, width, 3):
             raise ValueError(f"a picture of {image.shape} does not go with radii of {radius.shape}")
@@ -82,12 +96,13 @@ class LensRenderer:
         self._bands.run(height, linearise, image, self._decode, self._linear)
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
         sharp = len(plan.radius) // 2
-        restore_highlights(image, self._linear, self._highlights, self._layer, sharp)
+        restore = restore_highlights if original is image else restore_reduced_highlights
+        restore(original, self._linear, self._highlights, self._layer, sharp)
         self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
         self._bands.run(rows, collect, self._behind_layer, self._back_cells)
-        out = np.empty_like(image)
+        out, own = np.empty_like(image), np.empty((height, width), np.uint8)
         self._bands.run(
             -(-height // TILE_HEIGHT),
             render_tiles,
@@ -101,8 +116,9 @@ class LensRenderer:
             (plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part),
             self._encode,
             out,
+            own,
         )
-        return out
+        return out, own
 
     def close(self) -> None:
         """See `Renderer.close`."""
@@ -158,6 +174,7 @@ def make_renderer(
     threads: int = 1,
 ) -> Renderer:
     """The renderer of a method (lens, or one of `rtfocus.graded.METHODS`) and a tier."""
-    if method == "lens":
-        return LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
-    return GradedRenderer(method)
+    if method != "lens":
+        return GradedRenderer(method)
+    renderer = LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
+    return ReducedRenderer(renderer, threads) if quality == "live" else renderer

@@ -21,7 +21,7 @@ from rtfocus.rack import Easing, check_rack
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
 OnLoss = Literal["wait", "stop"]
 Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
-Quality = Literal["high", "fast"]
+Quality = Literal["high", "fast", "live"]
 View = Literal["result", "original", "depth", "coc", "split"]
 
 INPUT = Group("Input", sort_key=1)
@@ -182,7 +182,12 @@ class Settings:
         float, _option(LENS, "Share of the light that clipped highlights get back; 0 is none.")
     ] = 1.0
     quality: Annotated[
-        Quality | None, _option(LENS, "Render tier; default: high, for live video fast.")
+        Quality | None,
+        _option(
+            LENS,
+            "Render tier; live blurs a reduced picture and puts back the detail of what is in "
+            "focus (on a GPU it is fast); default: high, for live video live.",
+        ),
     ] = None
 
     view: Annotated[View, _option(OUTPUT, "What to write; depth is in MAGMA colours.")] = "result"

@@ -14,6 +14,8 @@ from rtfocus.kernels.upsample import find_sides, snap
 _REACH = 2
 """Half width in cells of the window in which a soft edge has its two sides."""
 
+_WINDOW = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
+
 _STEP = 0.06
 """Difference in normalised disparity that is an edge."""
 
@@ -49,8 +51,10 @@ class Upsampler:
             return replace(disparity, values=reduced.astype(np.float32, copy=False))
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         colour = np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)
-        sides = np.empty((9, height, width), np.float32)
         values = np.ascontiguousarray(values)
+        sides = np.empty((9, height, width), np.float32)
+        cv2.erode(values, _WINDOW, sides[0])
+        cv2.dilate(values, _WINDOW, sides[1])
         self._bands.run(height, find_sides, values, colour, sides, _REACH, np.float32(_STEP))
         out: Map = np.empty(image.shape[:2], np.float32)
         self._bands.run(len(out), snap, values, sides, image, np.float32(_CONTRAST), out)

@@ -17,6 +17,7 @@ from rtfocus.lens import Lens
 from rtfocus.render import TIERS, LensRenderer, make_renderer
 
 FULL = Tier(growth=0.18, half_from=1e9)
+LAYERED = {name: TIERS[name] for name in ("high", "fast")}
 
 
 @pytest.fixture(
@@ -185,6 +186,39 @@ def test_thin_wires_leave_no_sharp_ghost(renderer: LensRenderer) -> None:
     wires = mask > 0
     # Without a guess of what lies behind, the wire's own colour stays there.
     assert psnr(out, truth, wires) > psnr(image, truth, wires) + 12
+
+
+class TestOwnLight:
+    """How much of the result is every pixel's own light."""
+
+    @staticmethod
+    def of(renderer: LensRenderer, radius: np.ndarray) -> np.ndarray:
+        image = texture(*radius.shape, 3)
+        _, own = renderer.blur_reduced(image, radius, image)
+        return own
+
+    def test_all_in_focus_and_none_where_blurred(self, renderer: LensRenderer) -> None:
+        y, x = np.mgrid[:150, :300]
+        subject = np.hypot(y - 75, x - 150) < 50
+        own = self.of(renderer, np.where(subject, 0.2, -8).astype(np.float32))
+        assert (own == np.where(subject, 255, 0)).all()
+
+    def test_what_a_blurred_foreground_leaves(self, renderer: LensRenderer) -> None:
+        radius = const(150, 300, 0.0)
+        radius[:, :120] = 9.0
+        covered = convolve((radius > 0).astype(float), disc(9.0))
+        off = np.abs(self.of(renderer, radius) / 255 - np.where(radius > 0, 0, 1 - covered))
+        assert off.max() < 0.12  # 9 px is not the radius of its layer
+        assert off.mean() < 0.01
+
+    def test_what_two_foregrounds_leave(self, renderer: LensRenderer) -> None:
+        radius = const(150, 300, 0.0)
+        radius[:, :120], radius[:, 128:] = 12.0, 5.0
+        gap = slice(120, 128)
+        left = 1 - convolve((radius == 12).astype(float), disc(12.0))
+        right = 1 - convolve((radius == 5).astype(float), disc(5.0))
+        off = np.abs(self.of(renderer, radius) / 255 - left * right)[:, gap]
+        assert off.max() < 0.08
 
 
 @pytest.mark.parametrize("flip", [np.fliplr, np.flipud])
@@ -371,7 +405,7 @@ def test_smooth_depth_against_scatter(plain: LensRenderer, shape: str, seed: int
 
 
 @pytest.mark.parametrize("radius", [3.0, 6.0, 11.0, 22.0, -6.0, -22.0])
-@pytest.mark.parametrize("tier", TIERS.values(), ids=TIERS)
+@pytest.mark.parametrize("tier", LAYERED.values(), ids=LAYERED)
 def test_uniform_radius_up_to_the_border(tier: Tier, radius: float) -> None:
     image = texture(80, 120, 7, cell=4)
     plan = plan_layers(abs(radius), tier, Aperture())
@@ -444,7 +478,7 @@ def test_a_shift_by_whole_tiles_changes_nothing(plain: LensRenderer) -> None:
 def test_absurd_radii(size: tuple[int, int], blades: int) -> None:
     random = np.random.default_rng(2)
     image = random.integers(0, 251, (*size, 3), dtype=np.uint8)
-    for tier in TIERS.values():
+    for tier in LAYERED.values():
         made = LensRenderer(tier, Aperture(blades), highlights=0)
         for reach in (300, 1e4):
             radius = random.uniform(-reach, reach, size).astype(np.float32)
@@ -463,12 +497,12 @@ def test_absurd_radii(size: tuple[int, int], blades: int) -> None:
 def test_constant_under_noisy_depth(seed: int, reach: float, colour: tuple[int, int, int]) -> None:
     image = np.full((66, 131, 3), colour, np.uint8)
     radius = np.random.default_rng(seed).uniform(-reach, reach, (66, 131)).astype(np.float32)
-    for tier in TIERS.values():
+    for tier in LAYERED.values():
         out = LensRenderer(tier, Aperture(), highlights=0).blur(image, radius)
         assert np.abs(out.astype(int) - image).max() <= 1
 
 
-@pytest.mark.parametrize("tier", TIERS.values(), ids=TIERS)
+@pytest.mark.parametrize("tier", LAYERED.values(), ids=LAYERED)
 def test_constant_under_patches_of_many_depths(tier: Tier) -> None:
     image = np.full((129, 259, 3), 200, np.uint8)
     made = LensRenderer(tier, Aperture(), highlights=0)
@@ -484,7 +518,7 @@ def test_a_picture_that_is_clipped_all_over(colour: tuple[int, int, int]) -> Non
     assert (LensRenderer(FULL, Aperture()).blur(image, const(40, 60, 5)) == image).all()
 
 
-@pytest.mark.parametrize("quality", TIERS)
+@pytest.mark.parametrize("quality", LAYERED)
 def test_render_asks_the_lens(quality: str) -> None:
     image = texture(72, 128, 8)
     disparity = Disparity(np.linspace(0, 1, 128, dtype=np.float32) * np.ones((72, 1), np.float32))

@@ -1,29 +1,48 @@
 #!/usr/bin/env bash
 # Everything to check and measure on a machine with an NVIDIA GPU, in less than 9 minutes.
 #
-#     tools/gpu_check.sh [FOLDER]
+#     tools/gpu_check.sh [FOLDER] [NETWORK.onnx]
 #
 # FOLDER holds wheels of what this machine's Python lacks; they are unpacked to a temporary folder
-# without any network. Large ones may be in parts: `split -b 60M A.whl A.whl.part-`. Measurements and
-# logs go to $OUT, else to the current folder. PYTHON names the interpreter, else python3.
-# Exits with 1 if a step failed; those after it are made nevertheless.
+# without any network. Large ones may be in parts: `split -b 60M A.whl A.whl.part-`.
+# NETWORK.onnx is a Depth Anything V2 Small, whose weights may be random, as its speed does not depend
+# on them:
+#
+#     python tools/export_dpt.py depth-anything-v2-small NETWORK.onnx --random --half
+#
+# Without it that is done here, or left out where PyTorch or transformers is not installed.
+# Measurements and logs go to $OUT, else to the current folder. PYTHON names the interpreter, else
+# python3. Exits with 1 if a step failed or was left out for want of time; those after it are made.
 set -euo pipefail
 
+readonly limit=530 # seconds for all steps
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=$(mkdir -p "${OUT:-.}" && cd "${OUT:-.}" && pwd)
 python=${PYTHON:-python3}
-failed=()
-errors=$(mktemp)
-trap 'rm -rf "$errors" "${work:-}"' EXIT
+failed=() skipped=()
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 : > "$out/errors.log"
+
+usage() {
+    echo "$0: $1" >&2
+    echo "usage: $0 [FOLDER of wheels] [NETWORK.onnx]" >&2
+    exit 2
+}
 
 # step SECONDS NAME COMMAND...: what it prints goes to $out/NAME too, errors to errors.log.
 step() {
-    local seconds=$1 name=$2 status=0 start=$SECONDS
+    local seconds=$1 name=$2 status=0 start=$SECONDS left=$((limit - SECONDS))
     shift 2
+    if [ "$left" -lt 10 ]; then
+        echo "== $name: left out, no time is left" >&2
+        failed+=("$name")
+        return
+    fi
+    [ "$seconds" -le "$left" ] || seconds=$left
     echo "== $name: $* (at most $seconds s)"
-    timeout --kill-after=5 "$seconds" "$@" 2> "$errors" | tee "$out/$name" || status=$?
-    sed "s|^|$name: |" "$errors" | tee -a "$out/errors.log" >&2
+    timeout --kill-after=5 "$seconds" "$@" 2> "$work/errors" | tee "$out/$name" || status=$?
+    sed "s|^|$name: |" "$work/errors" | tee -a "$out/errors.log" >&2
     case $status in
         0) ;;
         124 | 137) echo "== $name: stopped after $seconds s" >&2 && failed+=("$name") ;;
@@ -32,34 +51,69 @@ step() {
     echo "== $name: $((SECONDS - start)) s"
 }
 
+# bench NAME SIZE MODEL MORE...
+bench() {
+    local name=$1 size=$2 model=$3
+    shift 3
+    step 45 "bench-$name.json" "$python" -m rtfocus bench --device cuda --size "$size" --model "$model" "$@" --json
+}
+
+wheels='' network=''
+for argument in "$@"; do
+    if [ -d "$argument" ]; then
+        wheels=$(cd "$argument" && pwd)
+    elif [[ $argument == *.onnx && -f $argument ]]; then
+        network=$(realpath "$argument")
+    else
+        usage "$argument is neither a folder of wheels nor a network"
+    fi
+done
+
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-if [ $# -gt 0 ]; then
-    [ -d "$1" ] || { echo "$0: $1 is not a folder of wheels" >&2; exit 2; }
-    work=$(mktemp -d)
+if [ -n "$wheels" ]; then
     mkdir "$work/wheels" "$work/packages"
-    find "$(cd "$1" && pwd)" -maxdepth 1 -name '*.whl' -exec ln -s {} "$work/wheels/" \;
+    find "$wheels" -maxdepth 1 -name '*.whl' -exec ln -s {} "$work/wheels/" \;
     while IFS= read -r part; do # in order of their names
         name=$(basename "$part")
         cat "$part" >> "$work/wheels/${name%.part-*}"
-    done < <(find "$1" -maxdepth 1 -name '*.whl.part-*' | sort)
-    wheels=("$work"/wheels/*.whl)
-    [ -e "${wheels[0]}" ] || { echo "$0: no wheels in $1" >&2; exit 2; }
+    done < <(find "$wheels" -maxdepth 1 -name '*.whl.part-*' | sort)
+    found=("$work"/wheels/*.whl)
+    [ -e "${found[0]}" ] || usage "no wheels in $wheels"
     step 110 install.log "$python" -m pip install --quiet --no-index --no-deps --no-compile \
-        --disable-pip-version-check --target "$work/packages" "${wheels[@]}"
+        --disable-pip-version-check --target "$work/packages" "${found[@]}"
     PYTHONPATH="$root:$work/packages${PYTHONPATH#"$root"}"
 fi
 
 cd "$root"
 step 10 gpu.txt nvidia-smi --query-gpu=name,compute_cap,driver_version,memory.total --format=csv,noheader
 step 30 doctor.txt "$python" -m rtfocus doctor
-step 220 tests.log "$python" -m pytest -m cuda -q -p no:cacheprovider
-grep -q ' passed' "$out/tests.log" || failed+=("tests.log: no test ran")
+
 for size in 1280x720 1920x1080 3840x2160; do
-    step 45 "bench-$size.json" "$python" -m rtfocus bench --device cuda --size "$size" --json
+    bench "$size" "$size" rtfocus-small
 done
 
+if [ -z "$network" ] && "$python" -c 'import onnx, torch, transformers' > /dev/null 2>&1; then
+    step 60 export.log "$python" tools/export_dpt.py depth-anything-v2-small "$work/network.onnx" --random --half
+    [ ! -e "$work/network.onnx" ] || network=$work/network.onnx
+fi
+if [ -n "$network" ]; then
+    for grid in 252x448 518x924; do
+        bench "depth-anything-$grid" 1920x1080 "$network" --depth-size "$grid"
+    done
+else
+    skipped+=("Depth Anything: no NETWORK.onnx was given, nor can it be made here")
+fi
+
+step 150 endurance.txt "$python" tools/benchmarks/endurance.py --device cuda --size 1920x1080 --seconds 120
+: > "$out/tests.log"
+step "$limit" tests.log "$python" -m pytest -m cuda -q -p no:cacheprovider
+grep -q ' passed' "$out/tests.log" || failed+=("tests.log: no test ran, or not all did")
+
+for reason in ${skipped[@]+"${skipped[@]}"}; do
+    echo "skipped: $reason" >&2
+done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "failed: ${failed[*]}" >&2
     exit 1
 fi
-echo "all passed; results in $out"
+echo "all passed in $SECONDS s; results in $out"

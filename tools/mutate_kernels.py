@@ -46,6 +46,7 @@ _TESTED_BY = {
     "align": "smooth",
     "block": "smooth",
     "prepare": "network",
+    "rates": "floor",
 }  # without tests of their own
 
 _COUNTER = r"\b(?:[a-z]{1,2}|thread|row|column|lane|threadIdx\.[xyz])(?: \+ \w+)?"
@@ -116,7 +117,7 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ignore = shutil.ignore_patterns("__pycache__", "*.onnx")
+        ignore = shutil.ignore_patterns("__pycache__")
         for name in ("rtfocus", "tests", "tools"):
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", folder)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rtfocus.backend import Stages
+from rtfocus.backend import Floors, Stages
 from rtfocus.cuda.disparity import DeviceDisparity
-from rtfocus.cuda.floor import compulsory_bytes, copy_bandwidth
+from rtfocus.cuda.floor import measure_floors, stage_needs
 from rtfocus.cuda.focus import CudaFocuser
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.cuda.metrics import CudaMetrics
@@ -74,11 +74,14 @@ class CudaBackend:
         """See `Backend`."""
         return CudaMetrics(self._gpu)
 
-    def floors(self, picture: tuple[int, int], grid: tuple[int, int]) -> dict[str, float]:
-        """See `Backend`; from the speed of a copy, measured now."""
-        bandwidth = copy_bandwidth(self._gpu)
-        needed = compulsory_bytes(picture, grid)
-        return {stage: 1000 * count / bandwidth for stage, count in needed.items()}
+    def floors(self, picture: tuple[int, int], depth: DepthSource, stages: Stages) -> Floors:
+        """See `Backend`; at rates measured now."""
+        needs = stage_needs(picture, getattr(depth, "grid", picture))
+        if isinstance(depth, CudaNetworkDepth):
+            needs["depth"] = depth.needs(picture)
+        if isinstance(stages.renderer, CudaRenderer):
+            needs["render"] = replace(needs["render"], single=stages.renderer.flops())
+        return measure_floors(self._gpu, needs)
 
     def upload(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """See `Backend`."""

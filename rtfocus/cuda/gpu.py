@@ -33,6 +33,7 @@ class Gpu:
         up: stream of copies to the GPU.
         down: stream of copies from it.
         shared_memory: bytes that a block of threads may have.
+        multiprocessors: how many.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -45,6 +46,7 @@ class Gpu:
                 streams = [self.cupy.cuda.Stream(non_blocking=True) for _ in range(3)]
         self.compute, self.up, self.down = streams
         self.shared_memory = int(properties["sharedMemPerBlockOptin"]) - 1024  # some is static
+        self.multiprocessors = int(properties["multiProcessorCount"])
         self._capturing = threading.Lock()
         self._target = threading.local()  # stream of this thread's launches, if not `compute`
         self._modules: dict[str, Any] = {}

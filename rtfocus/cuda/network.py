@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from rtfocus.cuda.errors import device_errors
+from rtfocus.cuda.floor import PICTURE, VALUE, Needs
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.cuda.spans import resize_spans
 from rtfocus.cuda.tensorrt import tensorrt_version
 from rtfocus.depth.flip import blend_weights
+from rtfocus.depth.flops import network_flops
 from rtfocus.depth.onnx_depth import TYPES, OnnxDepth
 from rtfocus.depth.session import import_runtime, open_session, runtime_errors
 from rtfocus.device import Device
@@ -86,14 +89,15 @@ class CudaNetworkDepth(OnnxDepth):
             UnavailableError: ONNX Runtime is not installed.
             UsageError: `size` does not suit the network, or `every` is below 1.
         """
-        self._gpu, self._flip = gpu, flip
+        self._gpu, self._path, self._device, self._flip = gpu, path, device, flip
         self._size: tuple[int, int] | None = None
         self._waiting: deque[_Count] = deque()
         self._free: list[NDArray[np.int32]] = []
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
         settings = {"picture": picture, "size": size, "every": every}
         try:
-            if not self._open_tensorrt(path, device, settings):
+            self._by_tensorrt = self._open_tensorrt(path, device, settings)
+            if not self._by_tensorrt:
                 try:
                     self._open(path, device, settings, graph=True)
                 except ModelError:  # not every network can be captured
@@ -115,6 +119,24 @@ class CudaNetworkDepth(OnnxDepth):
         self._worker.shutdown()
         self._session = self._binding = None
         self._check_counts()
+
+    def needs(self, picture: tuple[int, int]) -> Needs:
+        """What a run cannot do without, from another one as `network_flops` makes it.
+
+        Weights are counted as the file has them. TensorRT may do all on tensor cores.
+
+        Args:
+            picture: height and width of frames.
+        """
+        size = math.prod(picture) * PICTURE + math.prod(self._map) * VALUE
+        tensor = np.zeros((1, 3, *self.grid), self._type)
+        options = provider_options(self._gpu, self._device, self._path, graph=False)
+        flops = network_flops(self._path, self._device, self.card.input, tensor, options=options)
+        single = 0 if self._by_tensorrt else flops["float"]
+        runs = 2 if self._flip else 1
+        return Needs(
+            size + self._path.stat().st_size, runs * single, runs * (flops.total() - single)
+        )
 
     def _open_tensorrt(self, path: Path, device: Device, settings: dict[str, Any]) -> bool:
         """Whether TensorRT, where it is installed, runs the network."""

@@ -115,6 +115,18 @@ class CudaRenderer:
             ENCODE_STEPS, out, block=_BLOCK, shared=work.shared,
         )  # fmt: skip
 
+    def flops(self) -> int:
+        """Multiplications and additions that the last picture took at least; waits for it.
+
+        Every layer has to be blurred at the pixels that are in it. That it is blurred wherever it
+        spreads to, and all else that is done, is not counted.
+        """
+        if self._size is None:
+            return 0
+        work = self._work
+        members = np.bincount(self._gpu.download(work.layer).ravel(), minlength=work.count)
+        return int(members @ blur_flops(work.plan))
+
     def close(self) -> None:
         """Give the working memory back; safe to call twice."""
         self._size = None
@@ -155,10 +167,21 @@ def shared_bytes(plan: LayerPlan) -> int:
     return (TILE + reach + 2) * (TILE + reach) * 16
 
 
+def blur_flops(plan: LayerPlan) -> NDArray[np.float64]:
+    """Multiplications and additions per pixel of the picture to blur each layer there.
+
+    Red, green, blue and coverage are each added to a running sum, of which every column of the
+    kernel takes the difference of two values, each with a share of the next, and are scaled.
+    """
+    columns = np.diff(plan.first)
+    return 4 * np.where(columns, 6 * columns + 2, 0) / plan.scale**2
+
+
 class _Work:
     """Tables and working memory for pictures of one size.
 
     Attributes:
+        plan: the layers.
         count: number of layers.
         sharp: number of the layer in focus.
         tiles: number of tiles of all reduced layers.
@@ -168,7 +191,7 @@ class _Work:
     """
 
     def __init__(self, gpu: Gpu, plan: LayerPlan, height: int, width: int) -> None:
-        self.count, self.sharp = len(plan.scale), len(plan.scale) // 2
+        self.plan, self.count, self.sharp = plan, len(plan.scale), len(plan.scale) // 2
         self.shared = shared_bytes(plan)
         layers, self.tiles, pixels = _layer_table(plan, height, width)
         self.layers = gpu.upload(layers.view(np.uint8))

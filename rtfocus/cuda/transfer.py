@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -149,29 +148,28 @@ class InFlight:
 
 
 class Downloader:
-    """Copies pictures from the GPU; `start` does not wait, `finish` does."""
+    """Copies pictures from the GPU; `start` does not wait, `finish` does.
+
+    They stay in the page-locked memory that they come to. It is CuPy's, which gives it out again
+    when nobody has the picture any more.
+    """
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
-        self._free: deque[NDArray[np.uint8]] = deque()
 
     def start(
         self, picture: Array, unpack: Callable[[NDArray[np.uint8]], Any] = lambda x: x
     ) -> InFlight:
         """Copy a uint8 array as soon as all work given to the GPU so far is done."""
         gpu = self._gpu
-        if self._free and self._free[0].shape != picture.shape:
-            self._free.clear()
-        host = self._free.popleft() if self._free else gpu.empty_pinned(picture.shape)
+        host = gpu.empty_pinned(picture.shape)
         with device_errors(), gpu.device:
             gpu.down.wait_event(gpu.compute.record())
             picture.get(stream=gpu.down, out=host, blocking=False)
             return InFlight(picture, host, gpu.down.record(), unpack)
 
     def finish(self, picture: InFlight) -> Any:
-        """The picture in memory of its own."""
+        """The picture, in memory that is used for no other while it is."""
         with device_errors():
             picture.done.synchronize()
-        image = np.array(picture.host)
-        self._free.append(picture.host)
-        return picture.unpack(image)
+        return picture.unpack(picture.host)

@@ -47,6 +47,8 @@ class GpuDecoding:
         )
         try:
             return av.open(source, metadata_errors="replace", hwaccel=accelerator)
+        except av.InvalidDataError:  # the file's own fault, which opening it on the CPU tells
+            return None
         except av.FFmpegError as error:  # no driver, or a GPU without a decoder
             _log.info("decoding on the CPU: NVDEC cannot be used (%s)", error)
             return None

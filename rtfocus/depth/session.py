@@ -20,6 +20,7 @@ def open_session(
     *,
     threads: int = 0,
     options: Mapping[str, Mapping[str, str]] | None = None,
+    profile: Path | None = None,
 ) -> Any:
     """Load a network, as an `onnxruntime.InferenceSession` that really runs on `device`.
 
@@ -28,6 +29,8 @@ def open_session(
         device: where it runs.
         threads: that one run may use; 0 lets ONNX Runtime choose.
         options: for ONNX Runtime's execution providers, by their names.
+        profile: where what every operator of the file does is written down, see `end_profiling`;
+            none is joined with others then.
 
     Raises:
         ModelError: the file is absent, of another format, or not what ONNX Runtime reads.
@@ -44,7 +47,13 @@ def open_session(
     session_options.log_severity_level = 4  # what matters comes back as an exception
     session_options.intra_op_num_threads = threads
     session_options.inter_op_num_threads = 1
-    session_options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    level = ort.GraphOptimizationLevel
+    session_options.graph_optimization_level = level.ORT_ENABLE_ALL
+    if profile is not None:
+        session_options.graph_optimization_level = level.ORT_DISABLE_ALL
+        session_options.enable_profiling = True
+        session_options.profile_file_prefix = str(profile)
+        session_options.add_session_config_entry("session.disable_prepacking", "1")  # hides weights
     # Spinning threads would burn the cores that reading, rendering and writing share with the
     # network.
     session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from rtfocus.kernels.jit import F32, U8, kernel
@@ -10,6 +12,7 @@ ENCODE_STEPS = 1 << 14
 """Entries of the encoding table: fine enough that every byte survives decoding and encoding."""
 
 
+@cache
 def srgb_tables() -> tuple[F32, U8]:
     """From code value to linear light, and from linear 0..1 in ENCODE_STEPS to code value.
 

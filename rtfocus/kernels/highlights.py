@@ -8,6 +8,16 @@ from rtfocus.kernels.jit import F32, I32, I64, U8, kernel
 
 
 @kernel
+def mark_clipped(image: U8, limit: int, mask: U8) -> None:
+    """Set the mask (h, w) to 1 where a channel of the image (h, w, 3) reaches the limit, else 0."""
+    height, width = mask.shape
+    for y in range(height):
+        row, marks = image[y].reshape(3 * width), mask[y]
+        for x in range(width):
+            marks[x] = max(max(row[3 * x], row[3 * x + 1]), row[3 * x + 2]) >= limit
+
+
+@kernel
 def find_rings(labels: I32, edge: I64, rings: I64) -> int:
     """Pixels around every clipped region: ring 1 touches it, 2 is next to that, 3 the one beyond.
 
@@ -46,9 +56,10 @@ def find_rings(labels: I32, edge: I64, rings: I64) -> int:
 @kernel
 def brighten(
     linear: F32,
-    labels: I32,
-    clipped: U8,
+    image: U8,
+    limit: int,
     inner: U8,
+    labels: I32,
     level: F32,
     tint: F32,
     layer: U8,
@@ -60,10 +71,11 @@ def brighten(
 
     Args:
         linear: (3, h, w), changed in place.
-        labels: (h, w), number of the region, 0 where nothing is clipped.
-        clipped: (h, w, 3), 1 where a channel is clipped.
+        image: (h, w, 3), the same picture.
+        limit: code value from which a channel is clipped.
         inner: (h, w), not 0 where all neighbours are clipped too. The others are covered by the
             light to a share that is uniform in 0..1, so they get half.
+        labels: (h, w), number of the region, 0 where nothing is clipped.
         level: (regions,), linear light of the brightest channel.
         tint: (regions, 3), the channels relative to that.
         layer: (h, w), layer of every pixel.
@@ -77,8 +89,62 @@ def brighten(
                 continue
             light = level[region] * (np.float32(1) if inner[y, x] else np.float32(0.5))
             for c in range(3):
-                if not clipped[y, x, c]:
+                if image[y, x, c] < limit:
                     light = min(light, linear[c, y, x] / max(tint[region, c], np.float32(1e-3)))
             for c in range(3):
-                if clipped[y, x, c]:
+                if image[y, x, c] >= limit:
                     linear[c, y, x] = max(linear[c, y, x], light * tint[region, c])
+
+
+@kernel
+def brighten_reduced(
+    linear: F32,
+    image: U8,
+    limit: int,
+    clipped: I64,
+    inner: U8,
+    labels: I32,
+    level: F32,
+    tint: F32,
+    layer: U8,
+    sharp: int,
+    decode: F32,
+) -> None:
+    """`brighten` for a linear picture that is a reduced copy of the image.
+
+    Args:
+        linear: (3, h, w), changed in place.
+        image: (H, W, 3).
+        limit: see `brighten`.
+        clipped: flat positions of the clipped pixels of the image.
+        inner: (H, W).
+        labels: (h, w), number of the region of pixels picked from the image. Clipped pixels
+            between those that were picked belong to a region next to them.
+        level: see `brighten`.
+        tint: see `brighten`.
+        layer: (h, w).
+        sharp: see `brighten`.
+        decode: from code value to linear light.
+    """
+    height, width = labels.shape
+    share = np.float32(height * width / (image.shape[0] * image.shape[1]))
+    for position in clipped:
+        y, x = position // image.shape[1], position % image.shape[1]
+        j, i = y * height // image.shape[0], x * width // image.shape[1]
+        if layer[j, i] == sharp:
+            continue
+        region = labels[j, i]
+        for b in range(max(0, j - 1), min(height, j + 2)):
+            for a in range(max(0, i - 1), min(width, i + 2)):
+                region = labels[b, a] if region == 0 else region
+        if region == 0:
+            continue
+        light = level[region] * (np.float32(1) if inner[y, x] else np.float32(0.5))
+        for c in range(3):
+            if image[y, x, c] < limit:
+                seen = decode[image[y, x, c]]
+                light = min(light, seen / max(tint[region, c], np.float32(1e-3)))
+        for c in range(3):
+            if image[y, x, c] >= limit:
+                lost = light * tint[region, c] - decode[image[y, x, c]]
+                linear[c, j, i] += share * max(lost, np.float32(0))

@@ -194,9 +194,20 @@ def _double(small: F32, rows: int, columns: int, large: F32, line: F32) -> None:
 
 @kernel
 def _over(
-    top: F32, margin: int, rows: int, columns: int, colour: F32, cover: F32, keep: F32
+    top: F32,
+    margin: int,
+    rows: int,
+    columns: int,
+    colour: F32,
+    cover: F32,
+    own: F32,
+    owned: bool,
+    keep: F32,
 ) -> None:
-    """Composite a layer over what lies behind, whose partial coverage is filled up first."""
+    """Composite a layer over what lies behind, whose partial coverage is filled up first.
+
+    It takes its part from the shares of own light, where there are any.
+    """
     zero, one = np.float32(0), np.float32(1)
     for y in range(rows):
         alpha = top[3, y + margin, margin : margin + columns]
@@ -206,6 +217,10 @@ def _over(
             kept = filled * (one - alpha[x])
             keep[x] = kept / max(covered[x], _EPSILON)
             covered[x] = kept + alpha[x]
+        if owned:
+            share = own[y, :columns]
+            for x in range(columns):
+                share[x] *= keep[x]
         for c in range(3):
             row = colour[c, y, :columns]
             add = top[c, y + margin, margin : margin + columns]
@@ -230,6 +245,15 @@ def _encode(colour: F32, cover: F32, encode: U8, image: U8, out: U8) -> None:
 
 
 @kernel
+def _encode_shares(own: F32, out: U8) -> None:
+    """Shares 0..1 to 0..255; what is in focus is covered fully, so nothing is divided by that."""
+    rows, columns = out.shape
+    for y in range(rows):
+        for x in range(columns):
+            out[y, x] = np.int32(np.float32(255) * own[y, x] + np.float32(0.5))
+
+
+@kernel
 def render_tiles(
     image: U8,
     front: Plane,
@@ -241,6 +265,7 @@ def render_tiles(
     spans: Columns,
     encode: U8,
     out: U8,
+    share: U8,
     first_row: int,
     last_row: int,
 ) -> None:
@@ -257,6 +282,7 @@ def render_tiles(
         spans: the columns of all kernels.
         encode: from linear light to sRGB.
         out: (h, w, 3), the result.
+        share: (h, w), how much of it is the pixel's own light, 255 where all is.
         first_row: of tiles.
         last_row: of tiles.
     """
@@ -276,6 +302,7 @@ def render_tiles(
     strip = np.empty(full, np.float32)
     colour = np.empty((3, TILE_HEIGHT, TILE_WIDTH), np.float32)
     cover = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
+    own = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
 
     for ty in range(first_row, last_row):
         for tx in range(-(-width // TILE_WIDTH)):
@@ -283,7 +310,7 @@ def render_tiles(
             bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
             colour[:] = 0
             cover[:] = 0
-            blurred = False
+            blurred, owned = False, False
             for k in range(scales.size):
                 scale, reach = scales[k], reaches[k]
                 margin = 0 if scale == 1 else 1  # for the interpolation back to full size
@@ -304,9 +331,13 @@ def render_tiles(
                 rows, columns = y1 - y0, x1 - x0
                 part = colour[:, y0 - top : y1 - top, x0 - left : x1 - left]
                 covered = cover[y0 - top : y1 - top, x0 - left : x1 - left]
+                kept = own[y0 - top : y1 - top, x0 - left : x1 - left]
                 if k == sharp:
                     _source(k, 1, y0, x0, rows, columns, front, back, hidden, strip, source)
-                    _over(source, 0, rows, columns, part, covered, strip)
+                    _over(source, 0, rows, columns, part, covered, kept, False, strip)
+                    owned = True
+                    for y in range(top, bottom):
+                        _set_coverage(front[1][y, left:right], k, own[y - top, : right - left])
                     continue
                 small_rows = -(-rows // scale) + 2 * margin
                 small_columns = -(-columns // scale) + 2 * margin
@@ -326,9 +357,15 @@ def render_tiles(
                     small_rows, small_columns = 2 * small_rows - 2, 2 * small_columns - 2
                     layer, spare = spare, layer
                     scale //= 2
-                _over(layer, margin, rows, columns, part, covered, strip)
-            tile = image[top:bottom, left:right]
-            if blurred:
-                _encode(colour, cover, encode, tile, out[top:bottom, left:right])
+                _over(layer, margin, rows, columns, part, covered, kept, owned, strip)
+            tile, result = image[top:bottom, left:right], out[top:bottom, left:right]
+            shares = share[top:bottom, left:right]
+            if not blurred:
+                result[:] = tile
+                shares[:] = 255
+                continue
+            _encode(colour, cover, encode, tile, result)
+            if owned:
+                _encode_shares(own, shares)
             else:
-                out[top:bottom, left:right] = tile
+                shares[:] = 0

@@ -16,45 +16,44 @@ def find_sides(
     Args:
         disparity: (gh, gw).
         colour: (3, gh, gw), the picture at that size.
-        sides: (9, gh, gw), the result: disparity of the far and of the near side, then the colour
-            of the far side, of the near side, and 1 where there is an edge, else 0.
+        sides: (9, gh, gw), given the least and the largest disparity in every window, which are
+            those of the far and of the near side; the result is the colour of the far side, of the
+            near side, and 1 where there is an edge, else 0.
         reach: half width of the window, in cells of the grid.
         step: difference in disparity that makes an edge.
         first: row.
         last: row.
     """
     height, width = disparity.shape
+    zero, one, two, three = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
     for y in range(first, last):
         ya, yb = max(0, y - reach), min(height, y + reach + 1)
         for x in range(width):
             xa, xb = max(0, x - reach), min(width, x + reach + 1)
-            low, high = disparity[y, x], disparity[y, x]
-            for j in range(ya, yb):
-                for i in range(xa, xb):
-                    low = min(low, disparity[j, i])
-                    high = max(high, disparity[j, i])
-            sides[0, y, x], sides[1, y, x] = low, high
+            low, high = sides[0, y, x], sides[1, y, x]
             sides[8, y, x] = 0
             if high - low < step:
                 continue
             sides[8, y, x] = 1
             far, near = np.float32(1e-6), np.float32(1e-6)
-            for c in range(6):
-                sides[2 + c, y, x] = 0
+            far_r = far_g = far_b = near_r = near_g = near_b = zero
             for j in range(ya, yb):
                 for i in range(xa, xb):
                     # Only the outer thirds: between them a soft map mixes both sides.
                     t = (disparity[j, i] - low) / (high - low)
-                    a = max(np.float32(1) - 3 * t, np.float32(0))
-                    b = max(3 * t - np.float32(2), np.float32(0))
+                    a = max(one - three * t, zero)
+                    b = max(three * t - two, zero)
                     far += a
                     near += b
-                    for c in range(3):
-                        sides[2 + c, y, x] += a * colour[c, j, i]
-                        sides[5 + c, y, x] += b * colour[c, j, i]
-            for c in range(3):
-                sides[2 + c, y, x] /= far
-                sides[5 + c, y, x] /= near
+                    far_r += a * colour[0, j, i]
+                    far_g += a * colour[1, j, i]
+                    far_b += a * colour[2, j, i]
+                    near_r += b * colour[0, j, i]
+                    near_g += b * colour[1, j, i]
+                    near_b += b * colour[2, j, i]
+            sides[2, y, x], sides[3, y, x], sides[4, y, x] = far_r / far, far_g / far, far_b / far
+            sides[5, y, x], sides[6, y, x] = near_r / near, near_g / near
+            sides[7, y, x] = near_b / near
 
 
 @kernel
@@ -112,5 +111,5 @@ def snap(
             seen = half + half * (to_far - to_near) / max(between, one)
             trust = min(np.sqrt(between) / np.float32(contrast), one)
             t = own + trust * (min(max(seen, zero), one) - own)
-            t = min(max((t - half) * 3 + half, zero), one)
+            t = min(max((t - half) * np.float32(3) + half, zero), one)
             out[y, x] = low + t * (high - low)

@@ -119,7 +119,7 @@ class Showing:
 def live_look(control: Control) -> Settings:
     """What is asked for, in the lightest tier unless the user says otherwise."""
     settings = control.settings()
-    return replace(settings, quality=settings.quality or "fast")
+    return replace(settings, quality=settings.quality or "live")
 
 
 def histogram(disparity: Disparity) -> tuple[float, ...]:

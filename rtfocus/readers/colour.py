@@ -94,7 +94,7 @@ class ColourConverter:
         """
         tags = ColourTags.of(frame)
         mapper = find_mapper(tags.transfer, tags.primaries)
-        self._announce(frame, mapper)
+        self._announce(max(component.bits for component in frame.format.components), mapper)
         convert = self._planar if _is_planar(frame, tags) else self._other
         coded = convert(frame, tags, 8 if mapper is None else 16)
         return cast(Image, coded) if mapper is None else mapper.map(cast(NDArray[np.uint16], coded))
@@ -115,14 +115,15 @@ class ColourConverter:
         if on_device is not None and tags.matrix in _KR_KB:
             planes, shift_x, shift_y = on_device, 1, 1
             bits = 8 * planes.luma.itemsize  # P010 has its ten at the top
+            self._announce(min(bits, 10), None)
         elif _is_planar(frame, tags):
-            self._announce(frame, None)
+            bits = frame.format.components[0].bits
+            self._announce(bits, None)
             widths = (plane.width for plane in frame.planes)
             luma, cb, cr = (
                 plane[:, :width] for plane, width in zip(_planes(frame), widths, strict=True)
             )
             planes, (shift_x, shift_y) = Planes(luma, (cb, cr)), _shifts(frame)
-            bits = frame.format.components[0].bits
         else:
             return None
         matrix = yuv_matrix(tags.matrix, tags.full_range, bits, 255)
@@ -169,11 +170,10 @@ class ColourConverter:
         pixels = cast(NDArray[np.uint8], converted.to_ndarray())  # or uint16
         return over_black(pixels) if alpha else pixels
 
-    def _announce(self, frame: av.VideoFrame, mapper: ToneMapper | None) -> None:
+    def _announce(self, bits: int, mapper: ToneMapper | None) -> None:
         if self._announced:
             return
         self._announced = True
-        bits = max(component.bits for component in frame.format.components)
         if mapper is not None:
             warn_once(f"{self._source}: {mapper.name} video becomes 8-bit SDR (BT.709)")
         elif bits > 8:

@@ -85,18 +85,18 @@ class VideoReader(Reader):
         self._closed = False
         self._damage = ""  # why what was read since the last good picture gave none
         self._reached = 0.0  # latest time of any stream so far [s]
-        self._decoding: Decoding | None = None
-        self._container = open_container(source)
+        self._decoding = decoding
+        on_device = None if decoding is None else decoding.open(source)
+        self._container = on_device or open_container(source)
         try:
             self._begin()
             first = self._first_picture()
             self._size = first.width, first.height
             self._orientation = orientation(first)
-            self._info = self._describe(first)
             self._colour = ColourConverter(source, self._stream.codec_context.name)
-            if decoding is not None and self._colour.coded(first, self._orientation) is not None:
-                self._decoding = decoding
-                self._move_to(decoding)
+            if decoding is not None and on_device is not None:
+                first = self._stay_or_leave(decoding, first)
+            self._info = self._describe(first)
         except BaseException:
             self._container.close()
             raise
@@ -180,18 +180,20 @@ class VideoReader(Reader):
         self._pictures = chain(iter([first]), self._pictures)
         return first
 
-    def _move_to(self, decoding: Decoding) -> None:
-        """Decode on a device from now on, where that can be."""
-        container = decoding.open(self._source)
-        if container is None:
-            return
-        self._container.close()
-        self._container = container
-        self._begin()
-        first = self._first_picture()
-        if decoding.planes(first) is None:
-            codec, form = self._stream.codec_context.name, first.format.name
+    def _stay_or_leave(self, decoding: Decoding, first: av.VideoFrame) -> av.VideoFrame:
+        """The first picture, from the CPU if the device cannot convert what it decodes."""
+        planes, codec = decoding.planes(first), self._stream.codec_context.name
+        if planes is None:
+            form = first.format.name
             _log.info("decoding on the CPU: the GPU does not take %s (%s)", codec, form)
+        elif self._colour.coded(first, self._orientation, planes) is None:
+            _log.info("decoding on the CPU: the GPU does not convert the colours of this %s", codec)
+            self._container.close()
+            self._decoding = None
+            self._container, self._reached = open_container(self._source), 0.0
+            self._begin()
+            return self._first_picture()
+        return first
 
     def _image(self, picture: av.VideoFrame) -> Any:
         if self._decoding is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from rtfocus import device as device_module
 from rtfocus.cuda import network as cuda_network
+from rtfocus.cuda import rates
 from rtfocus.device import Device, resolve
 from rtfocus.errors import DeviceError
 
@@ -28,6 +29,8 @@ def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         fake_cupy.machine.eager = request.param == "at once"
         for name, module in fake_cupy.modules().items():
             monkeypatch.setitem(sys.modules, name, module)
+        for name, few in (("_COPIED", 1000), ("_ROUNDS", 1), ("_SIDE", 10)):
+            monkeypatch.setattr(rates, name, few)
     return request.param
 
 

@@ -2,9 +2,9 @@
 
 Kernels are compiled by g++ (`shim.h`) and run on the CPU. What a stream is given runs as late as
 CUDA allows, when somebody waits for it, or on streams that are `eager` at once: a missing wait
-between two streams shows as missing or overwritten data in one of the two. Device memory starts as
-garbage, goes back to a pool while work on it may still wait, and cannot be read by NumPy, all as
-with CuPy. `pytest -m cuda` runs the same tests on CuPy itself.
+between two streams shows as missing or overwritten data in one of the two. Memory starts as
+garbage and goes back to a pool, that of the device while work on it may still wait, which cannot be
+read by NumPy either, all as with CuPy. `pytest -m cuda` runs the same tests on CuPy itself.
 
 More flags for g++ may be in the environment variable KERNEL_FLAGS.
 """
@@ -56,6 +56,7 @@ class Machine:
         self.driver = self.runtime = 13000
         self.eager = False  # streams run what they are given at once
         self.pool: dict[tuple[Stream, int], list[np.ndarray]] = {}
+        self.pinned: dict[int, list[bytearray]] = {}
         self.failure: Exception | None = None  # raised by the next launch
         self.launches: list[str] = []
 
@@ -313,7 +314,13 @@ def _is_pinned(values: np.ndarray | None) -> bool:
 
 
 def empty_pinned(shape: Any, dtype: Any = float) -> np.ndarray:
-    return np.empty(shape, dtype).view(_Pinned)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    returned = machine.pinned.setdefault(size, [])
+    memory = returned.pop() if returned else bytearray(size)
+    memory[:] = bytes([GARBAGE]) * size
+    array = np.ndarray(shape, dtype, buffer=memory)
+    weakref.finalize(array, returned.append, memory)  # views keep it
+    return array.view(_Pinned)
 
 
 def empty(shape: Any, dtype: Any = float) -> ndarray:
@@ -335,6 +342,12 @@ def asarray(values: np.ndarray, dtype: Any = None) -> ndarray:
     array = empty(values.shape, values.dtype)
     array.set(values)
     return array
+
+
+def matmul(left: ndarray, right: ndarray, out: ndarray) -> ndarray:
+    hosts = left.host, right.host, out.host
+    get_current_stream().give(lambda: np.matmul(hosts[0], hosts[1], out=hosts[2]))
+    return out
 
 
 class _Function:
@@ -478,7 +491,7 @@ def modules() -> dict[str, ModuleType]:
     cupy, cuda, cupyx = ModuleType("cupy"), ModuleType("cupy.cuda"), ModuleType("cupyx")
     runtime, memory = ModuleType("cupy.cuda.runtime"), ModuleType("cupy.cuda.memory")
     here = sys.modules[__name__]
-    for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "RawModule"):
+    for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "matmul", "RawModule"):
         setattr(cupy, name, getattr(here, name))
     for name in ("Stream", "Event", "Device", "get_current_stream", "get_elapsed_time", "Graph"):
         setattr(cuda, name, getattr(here, name))

@@ -2,7 +2,8 @@
 //
 // Every thread of a block is a fiber with a stack of its own; a barrier switches to another one until
 // all have come. Between barriers the threads run one after the other in an order that changes each
-// time, as that of the blocks does: what needs another order than that of its barriers differs.
+// time, as that of the blocks does, and whole warps may be far ahead of others: what needs another
+// order than that of its barriers differs.
 // Shared memory starts in every block with all bits set, which is NaN, or none. With -fsanitize=address and
 // -fsanitize-sections=shim_shared each array there, static or dynamic, has guarded ends.
 #pragma once
@@ -190,16 +191,28 @@ static bool run_block() {
         fibers[i].done = false;
         fibers[i].block_arrivals = fibers[i].warp_arrivals = 0;
     }
-    for (bool more = true; more;) {
+    bool more = true;
+    const auto visit = [&](unsigned i) {
+        if (fibers[i].done) return;
+        current = i;
+        threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+        shim_switch(&home, fibers[i].top);
+        more |= !fibers[i].done;
+    };
+    while (more) {
         more = false;
         const unsigned before = steps;
-        in_any_order(threads, [&](unsigned i) {
-            if (fibers[i].done) return;
-            current = i;
-            threadIdx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
-            shim_switch(&home, fibers[i].top);
-            more |= !fibers[i].done;
-        });
+        if (any_of(2)) {
+            in_any_order(threads, visit);
+        } else {  // a warp goes as far as it can without the others
+            in_any_order((threads + warpSize - 1) / warpSize, [&](unsigned warp) {
+                for (unsigned seen = steps - 1; seen != steps;) {
+                    seen = steps;
+                    const unsigned first = warp * warpSize;
+                    in_any_order(min(warpSize, threads - (int)first), [&](unsigned lane) { visit(first + lane); });
+                }
+            });
+        }
         if (more && steps == before) {
             fibers.clear();
             return false;

@@ -10,7 +10,6 @@ import pytest
 import rtfocus
 from rtfocus.backend import open_backend
 from rtfocus.bench import measure
-from rtfocus.cuda.floor import copy_bandwidth
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.transfer import Downloader, Uploader
 from rtfocus.device import resolve
@@ -18,6 +17,8 @@ from rtfocus.frame import Frame
 from rtfocus.models.registry import built_in
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
+
+from . import fake_cupy
 
 SOURCE = "pattern:128x72@10,0.6s"
 
@@ -93,6 +94,30 @@ def test_pictures_survive_the_way_there_and_back(gpu: Gpu) -> None:
         np.testing.assert_array_equal(down.finish(picture), frames[index].image)
 
 
+def test_pictures_stay_where_they_came_to(gpu: Gpu, cuda: str) -> None:
+    """In page-locked memory, which is used for another one when nobody has them any more."""
+    if cuda == "cuda":
+        pytest.skip("CuPy does not tell")
+    down, values = Downloader(gpu), (3, 5, 7)
+    kept = [down.finish(down.start(gpu.upload(np.full((4, 6), v, np.uint8)))) for v in values]
+    assert [(picture == v).all() for picture, v in zip(kept, values, strict=True)] == [True] * 3
+    assert all(map(fake_cupy._is_pinned, kept))
+    address = kept.pop().ctypes.data
+    another = down.finish(down.start(gpu.upload(np.full((4, 6), 9, np.uint8))))
+    assert another.ctypes.data == address
+    assert (kept[0] == 3).all()
+
+
+@pytest.mark.usefixtures("gpu_device")
+@pytest.mark.parametrize("view", ["result", "original"])
+def test_a_program_gets_memory_of_its_own(view: str) -> None:
+    """Page-locked memory is scarce, and it may keep every picture."""
+    image = np.full((20, 30, 3), 90, np.uint8)
+    with rtfocus.Refocus(device="cuda", view=view, focus=(0.5, 0.5)) as refocus:
+        picture = refocus(image, np.eye(20, 30, dtype=np.float32))
+    assert picture.flags.owndata
+
+
 def test_work_on_a_frame_waits_for_its_picture(gpu: Gpu) -> None:
     frames = [Frame(np.full((4, 4, 3), i, np.uint8), i, i, Fraction(1)) for i in (5, 6)]
     up = Uploader(gpu).stream(frames)
@@ -114,15 +139,21 @@ def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
     report = measure("64x36", 3, Settings(device="cuda", model=str(built_in())))
     assert report["device"] == "cuda:0"
     assert "rtfocus-small 192x320 on cuda:0" in report["depth"]
-    for stage in ("smooth", "upsample", "render"):
+    for stage in ("depth", "smooth", "upsample", "render"):
         times = report["stages"][stage]
         assert times["gpu_ms_p95"] >= times["gpu_ms_p50"] > 0
-        assert times["floor_ms"] >= 0
+        assert times["megabytes"] > 0
+        assert times["floor_ms"] > 0
+        assert times["share"] == pytest.approx(times["floor_ms"] / times["gpu_ms_p50"], rel=1e-3)
+    assert report["stages"]["depth"]["gflop"] == pytest.approx(1.2815, abs=1e-3)
+    assert set(report["rates"]) == {"copy_gb_s", "float32_tflop_s"}
+    assert "floor_ms" not in report["stages"]["focus"]
 
 
-def test_bandwidth_is_that_of_a_copy(gpu: Gpu, cuda: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if cuda != "cuda":  # whose events say that everything takes 1 ms
-        monkeypatch.setattr("rtfocus.cuda.floor._COPIED", 1000)
-        assert copy_bandwidth(gpu) == 2_000_000
-    else:
-        assert 1e10 < copy_bandwidth(gpu) < 1e14
+@pytest.mark.usefixtures("gpu_device")
+@pytest.mark.parametrize("options", [{"view": "depth"}, {"method": "gaussian"}], ids=str)
+def test_bench_of_what_the_gpu_does_not_render(options: dict[str, str]) -> None:
+    stages = measure("64x36", 1, Settings(device="cuda", **options))["stages"]  # type: ignore[arg-type]
+    assert stages["smooth"]["share"] > 0
+    assert ("render" in stages) == ("method" in options)
+    assert "floor_ms" not in stages["depth"]

@@ -68,7 +68,7 @@ def assert_like_cpu(
     assert off.mean() < 0.02
 
 
-@pytest.mark.parametrize("tier", TIERS.values(), ids=TIERS)
+@pytest.mark.parametrize("tier", [TIERS["high"], TIERS["fast"]], ids=["high", "fast"])
 @pytest.mark.parametrize(("f_number", "focus"), [(4.0, 0.5), (1.0, 0.1), (0.5, 0.9)])
 def test_scene(gpu: Gpu, tier: Tier, f_number: float, focus: float) -> None:
     assert_like_cpu(gpu, *scene("160x96"), focus, Lens(f_number=f_number), tier)

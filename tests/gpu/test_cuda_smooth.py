@@ -205,6 +205,30 @@ def test_alignment(gpu: Gpu, shape: tuple[int, int], offset: float) -> None:
     assert fit[4] == pytest.approx(small.mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3), (18, 32)])
+def test_misfit_is_a_share_of_the_spread(gpu: Gpu, shape: tuple[int, int]) -> None:
+    """Percentiles between two values, of few and of many."""
+    running, new = np.random.default_rng(3).normal(0, 1, (2, *shape)).astype(np.float32)
+    fit, _, _ = compared(gpu, new, running, np.zeros(shape, np.float32))
+    assert fit[2] == pytest.approx(cpu_align.align(new, running)[2], rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [(24, 32), (25, 33), (90, 64)])
+@pytest.mark.parametrize("step", [0, 1e-6, 0.25])
+def test_medians(gpu: Gpu, size: tuple[int, int], step: float) -> None:
+    """Of an odd and an even number of values, one block and more; many alike, or nearly."""
+    rng = np.random.default_rng(0)
+    image = gpu.upload(np.full((*size, 3), 90, np.uint8))
+    smoother = CudaSmoother(gpu, "normalised", strength=0.5)
+    for i in range(4):
+        values = rng.random(size) if step == 0 else 1 + step * rng.integers(0, 4, size)
+        smoother.update(gpu.upload(values.astype(np.float32)), frame(image, i))
+    ring = smoother._ring
+    found = gpu.download(ring.searches).view(np.float32)[:, 4]
+    sizes = gpu.download(ring.sizes).reshape(3, -1)
+    np.testing.assert_array_equal(found, np.median(sizes, axis=1))
+
+
 def test_memory_of_what_was_given_out_stays(gpu: Gpu) -> None:
     pairs = on_gpu(gpu, clip(2))
     smoother = CudaSmoother(gpu, "relative", strength=0.5)

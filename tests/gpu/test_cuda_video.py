@@ -15,9 +15,11 @@ import rtfocus
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.video import GpuDecoding, GpuEncoding, GpuPicture
 from rtfocus.cuda.yuv import YuvConverter
-from rtfocus.errors import UsageError
-from rtfocus.planes import CodedPicture
-from rtfocus.readers import open_reader
+from rtfocus.errors import InputError, UsageError
+from rtfocus.planes import CodedPicture, Planes
+from rtfocus.readers import open_reader, video
+from rtfocus.readers.colour import ColourConverter
+from rtfocus.readers.orientation import Orientation
 from rtfocus.writers.codec import choose_encoder
 from rtfocus.writers.video import VideoWriter
 
@@ -169,3 +171,55 @@ def test_pictures_that_the_gpu_decoded(
                 result = gpu.download(converter.to_rgb(coded, coded.planes))
                 assert np.abs(result.astype(int) - picture).max() <= 1
     assert ("the GPU does not take h264 (yuv420p)" in caplog.text) == (does == "refuse")
+
+
+def test_a_file_is_opened_and_decoded_once(
+    gpu: Gpu, cuda: str, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if cuda == "cuda":
+        pytest.skip("this is pretended")
+    monkeypatch.setattr(video, "open_container", lambda _: pytest.fail("it is opened again"))
+    with open_reader(clip, decoding=PretendedNvdec(gpu, "decode")) as reader:
+        assert [frame.index for frame in reader] == [0, 1, 2]
+
+
+def test_colours_that_the_gpu_does_not_convert(
+    gpu: Gpu, cuda: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of HDR video, which the CPU decodes from the first picture on."""
+    if cuda == "cuda":
+        pytest.skip("this is pretended")
+    caplog.set_level(logging.INFO, "rtfocus")
+    path = str(tmp_path / "hdr.mkv")
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx265", rate=10, options={"x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
+        stream.codec_context.color_primaries = stream.codec_context.colorspace = 9  # BT.2020
+        stream.codec_context.color_trc = 16  # PQ
+        for i in range(3):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * i, np.uint8))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_reader(path) as reader:
+        wanted = [frame.image for frame in reader]
+    with open_reader(path, decoding=PretendedNvdec(gpu, "decode")) as reader:
+        assert "decoding on the CPU: the GPU does not convert the colours" in caplog.text
+        for frame, picture in zip(reader, wanted, strict=True):
+            np.testing.assert_array_equal(frame.image, picture)
+
+
+def test_ten_bits_on_the_gpu_are_announced(caplog: pytest.LogCaptureFixture) -> None:
+    converter, frame = ColourConverter("clip", "hevc"), av.VideoFrame(64, 48, "yuv420p")
+    planes = Planes(np.zeros((48, 64), np.uint16), (np.zeros((24, 64), np.uint16),))
+    assert converter.coded(frame, Orientation(), planes) is not None
+    assert "clip: 10-bit video becomes 8-bit" in caplog.text
+
+
+def test_what_is_no_video_is_not_blamed_on_the_gpu(
+    gpu: Gpu, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rtfocus")
+    (tmp_path / "clip.mp4").write_bytes(b"no video at all" * 100)
+    with pytest.raises(InputError, match="cannot be read as a video"):
+        open_reader(str(tmp_path / "clip.mp4"), decoding=GpuDecoding(gpu))
+    assert "NVDEC" not in caplog.text

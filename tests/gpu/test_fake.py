@@ -61,6 +61,22 @@ def test_missing_barrier_of_a_warp_is_seen(gpu: Gpu, load, other: str) -> None: 
     assert (right != run(gpu, load, f"{start} to[i] = part[{other}];")).any()
 
 
+def test_a_warp_may_be_far_ahead(gpu: Gpu, load) -> None:  # type: ignore[no-untyped-def]
+    """So far that it has exchanged values in itself many times before another one reads."""
+    body = """const int i = threadIdx.x; __shared__ float part[2];
+        float total = 0, value = from[i];
+        for (int round = 0; round < 2; ++round) {
+            for (int by = 16; by > 0; by /= 2) value += __shfl_xor_sync(~0u, value, by);
+            if (i % 32 == 0) part[i / 32] = value;
+            __syncthreads();
+            total += part[0] + part[1]; SYNC;
+        }
+        to[64 * blockIdx.x + i] = total;"""
+    right = run(gpu, load, body.replace("SYNC", "__syncthreads()"), blocks=8)
+    assert len(set(right)) == 1
+    assert len(set(run(gpu, load, body.replace("SYNC", ""), blocks=8))) > 1
+
+
 def test_overwriting_what_others_still_read_is_seen(gpu: Gpu, load) -> None:  # type: ignore[no-untyped-def]
     for by in (1, 63):
         body = f"""const int i = threadIdx.x; __shared__ float part[64];

@@ -1,6 +1,6 @@
 """Render a thin-lens ground truth from its true depth, and score the result.
 
-    python tools/benchmarks/picture.py GROUND_TRUTH [--quality high fast] [--keep FOLDER]
+    python tools/benchmarks/picture.py GROUND_TRUTH [--quality high fast live] [--keep FOLDER]
 
 GROUND_TRUTH holds scenes (meta.json, aif.png, depth.npz, dof_*.png; clips have aif/, depth/ and
 dof/) and score.py, which prints the table. The depth is metric; the lens of each picture comes from
@@ -30,7 +30,7 @@ def main() -> None:
     """Render and score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ground_truth", type=Path)
-    parser.add_argument("--quality", nargs="+", default=["high", "fast"])
+    parser.add_argument("--quality", nargs="+", default=["high", "fast", "live"])
     parser.add_argument("--method", default="lens")
     parser.add_argument("--keep", type=Path, help="folder for the pictures")
     args = parser.parse_args()
