@@ -141,7 +141,6 @@ class LiveJob:
             while self._next is not None:
                 source, self._next = self._next, None
                 self._control.apply({"type": "seek", "time": 0.0})
-                self._control.apply({"type": "keyframes", "keyframes": []})
                 self._control.apply({"type": "set", "playing": True})
                 with self._open(source) as reader:
                     self._play(source, reader, on_frame)

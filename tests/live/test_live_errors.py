@@ -29,13 +29,15 @@ def test_no_output_and_no_page(options: dict[str, Any]) -> None:
         open_job("pattern", [], Settings(**options))
 
 
+@pytest.mark.parametrize("address", ["eighty", "127.0.0.1:99999", "-1", "", "80:"])
+def test_what_is_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match=f"--serve '{address}'.*8080"):
+        open_job("pattern", [], Settings(serve=address))
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"serve": "eighty"}, UsageError, "eighty"),
-        ({"serve": "127.0.0.1:99999"}, UsageError, "99999"),
-        ({"serve": "-1"}, UsageError, "-1"),
-        ({"serve": ""}, UsageError, "serve"),
         ({"serve": "0", "keyframes": "nowhere.toml"}, InputError, "nowhere.toml"),
         ({"serve": "0", "face_model": "nowhere.onnx"}, UnavailableError, "nowhere.onnx"),
         ({"serve": "0", "model": "nowhere.onnx"}, ModelError, "nowhere.onnx"),

@@ -106,8 +106,8 @@ class TestKeyframes:
 
     def test_no_file_without_any(self, clip: Clip) -> None:
         with clip.run() as run, run.page() as page:
-            page.ask(type="set", f_number=4.0)
-            page.watch(5)
+            page.ask(type="set", f_number=4.0, rack_time=2.0)
+            page.wait("state", rack_time=2.0)
         assert clip.names() == {"clip.mp4"}
 
 

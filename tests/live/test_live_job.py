@@ -153,16 +153,17 @@ class TestFocus:
     def test_nudges_start_where_the_plane_is(self) -> None:
         with LiveRun(PATTERN, serve="0", rack=0.0) as run, run.page() as page:
             page.ask(type="set", playing=False)
-            before = page.until("readout", at(ROBOT_M))["plane"]
+            page.ask(type="seek", time=0.5)
+            before = page.until("readout", lambda r: r["time"] == 0.5 and r["plane"])["plane"]
             page.ask(type="nudge", name="focus", steps=5)
             page.until("readout", lambda r: r["plane"] == pytest.approx(before + 0.05, abs=1e-3))
 
     @pytest.mark.usefixtures("still")
     def test_a_wider_aperture_blurs_more(self) -> None:
         with LiveRun(PATTERN, serve="0", f_number=16.0) as run, run.page() as page:
+            page.watch(1)
             page.ask(type="set", playing=False)
             page.wait("state", playing=False)
-            page.watch(1)
             before = detail(page.image[SKYLINE_AREA])
             page.ask(type="set", f_number=1.2)
             page.see(lambda image: detail(image[SKYLINE_AREA]) < 0.5 * before)
