@@ -17,7 +17,7 @@ from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
-from rtfocus.reduced import ReducedUpsampler, resize_disparity
+from rtfocus.reduced import ReducedUpsampler, Reduction, resize_disparity
 from rtfocus.render import Renderer, make_renderer
 from rtfocus.settings import Settings, View
 from rtfocus.smooth import Smoother
@@ -145,6 +145,8 @@ class CpuBackend:
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self.reduction = Reduction()
+        """Of the tier "live"; others have none."""
 
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
         """See `Backend`."""
@@ -155,10 +157,11 @@ class CpuBackend:
         self, settings: Settings, *, scale: Scale, strength: float, ahead: int
     ) -> Stages:
         """See `Backend`."""
-        reduced = settings.method == "lens" and settings.quality == "live"
+        threads = settings.cores()
+        reduces = settings.method == "lens" and settings.quality == "live"
         return Stages(
             Smoother(scale, strength=strength, ahead=ahead),
-            (ReducedUpsampler if reduced else Upsampler)(threads=settings.cores()),
+            ReducedUpsampler(self.reduction, threads) if reduces else Upsampler(threads),
             Focuser(settings.target()),
             self.make_renderer(settings),
         )
@@ -171,6 +174,7 @@ class CpuBackend:
             aperture=settings.aperture(),
             highlights=settings.highlights,
             threads=settings.cores(),
+            reduction=self.reduction,
         )
 
     def make_metrics(self) -> Metrics:

@@ -19,8 +19,8 @@ from rtfocus.upsample import Upsampler
 if TYPE_CHECKING:
     from rtfocus.render import LensRenderer
 
-_SIDE = 360
-"""About the shorter side of a reduced picture, in pixels."""
+SIDES = (360, 240, 180)
+"""About the shorter side of a reduced picture, in pixels, from the best to the cheapest."""
 
 _SOFT = 0.85
 """Radius in reduced pixels that leaves no detail: from 0.5 px at full size on, the share of it that
@@ -34,22 +34,30 @@ _TO_LINEAR = (4 * np.round(_STEPS * _decode) + 2).astype(np.uint16)
 _TO_CODE = np.repeat(_encode, 4)
 
 
-def reduction(height: int, width: int) -> int:
-    """By how much a picture of this size is reduced, at least 2."""
-    return max(2, round(min(height, width) / _SIDE))
+class Reduction:
+    """How far pictures are reduced, by all that needs to agree on it.
+
+    Attributes:
+        side: of `SIDES`; may be changed between two frames.
+    """
+
+    def __init__(self) -> None:
+        self.side = SIDES[0]
+
+    def factor(self, height: int, width: int) -> int:
+        """By how much a picture of this size is reduced, at least 2."""
+        return max(2, round(min(height, width) / self.side))
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the reduced picture."""
+        factor = self.factor(height, width)
+        return max(1, round(height / factor)), max(1, round(width / factor))
 
 
-def reduced_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width of the reduced picture."""
-    factor = reduction(height, width)
-    return max(1, round(height / factor)), max(1, round(width / factor))
-
-
-def reduce_picture(image: Image) -> Image:
-    """The reduced picture, (h, w, 3) uint8, with all the light of `image`: a lamp is not dimmed."""
-    height, width = reduced_size(*image.shape[:2])
+def reduce_picture(image: Image, size: tuple[int, int]) -> Image:
+    """The picture at a smaller size (height, width) with all its light: a lamp is not dimmed."""
     linear = cv2.LUT(image, _TO_LINEAR)
-    small = cv2.resize(linear, (width, height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(linear, size[::-1], interpolation=cv2.INTER_AREA)
     return _TO_CODE.take(small.astype(np.uint16, copy=False))
 
 
@@ -70,8 +78,8 @@ def resize_disparity(disparity: Disparity, size: tuple[int, int]) -> Disparity:
 class ReducedUpsampler:
     """Enlarges disparity to the size of the reduced picture only."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self._upsampler = Upsampler(threads)
+    def __init__(self, reduction: Reduction, threads: int = 1) -> None:
+        self._reduction, self._upsampler = reduction, Upsampler(threads)
 
     def __call__(self, disparity: Disparity, image: Image) -> Disparity:
         """See `Upsampler`.
@@ -80,7 +88,7 @@ class ReducedUpsampler:
             disparity: (gh, gw).
             image: (h, w, 3) uint8, at full size.
         """
-        size = reduced_size(*image.shape[:2])
+        size = self._reduction.size(*image.shape[:2])
         if disparity.values.size >= size[0] * size[1]:
             return resize_disparity(disparity, size)
         guide = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
@@ -103,15 +111,15 @@ class ReducedRenderer:
     what is blurred, keep their bytes.
     """
 
-    def __init__(self, renderer: LensRenderer, threads: int = 1) -> None:
+    def __init__(self, renderer: LensRenderer, reduction: Reduction, threads: int = 1) -> None:
         """Args: renderer: blurs the reduced picture."""
-        self._renderer = renderer
+        self._renderer, self._reduction = renderer, reduction
         self._bands = Bands(threads)
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
         """See `rtfocus.render.Renderer`; disparity of any size, best that of `ReducedUpsampler`."""
-        small = reduce_picture(image)
-        height, width = small.shape[:2]
+        height, width = self._reduction.size(*image.shape[:2])
+        small = reduce_picture(image, (height, width))
         factor = image.shape[0] / height
         radius = lens.radius(resize_disparity(disparity, (height, width)), focus)
         # Reducing adds the variance of a box, enlarging that of a triangle: together that of a disc

@@ -18,7 +18,7 @@ from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
 from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
-from rtfocus.reduced import ReducedRenderer
+from rtfocus.reduced import ReducedRenderer, Reduction
 
 _FAST = Tier(growth=0.30, half_from=5.0)
 TIERS = {"high": Tier(growth=0.30, half_from=16.0), "fast": _FAST, "live": _FAST}
@@ -172,9 +172,15 @@ def make_renderer(
     aperture: Aperture,
     highlights: float = 1.0,
     threads: int = 1,
+    reduction: Reduction | None = None,
 ) -> Renderer:
-    """The renderer of a method (lens, or one of `rtfocus.graded.METHODS`) and a tier."""
+    """The renderer of a method (lens, or one of `rtfocus.graded.METHODS`) and a tier.
+
+    The reduction is that of the tier "live", where others have to agree on it.
+    """
     if method != "lens":
         return GradedRenderer(method)
     renderer = LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
-    return ReducedRenderer(renderer, threads) if quality == "live" else renderer
+    if quality != "live":
+        return renderer
+    return ReducedRenderer(renderer, reduction or Reduction(), threads)

@@ -18,15 +18,15 @@ from rtfocus.lens import Lens
 from rtfocus.readers import open_reader
 from rtfocus.reduced import (
     ReducedUpsampler,
+    Reduction,
     reduce_picture,
-    reduced_size,
-    reduction,
     resize_disparity,
 )
 from rtfocus.render import make_renderer
 
 HEIGHT, WIDTH = 240, 384
 Y, X = np.mgrid[:HEIGHT, :WIDTH]
+HALF = HEIGHT // 2, WIDTH // 2
 UNIT = Lens(f_number=0.07 * HEIGHT)
 """One pixel of radius per unit of disparity."""
 
@@ -73,8 +73,9 @@ def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
      (2160, 3840, 6)],
 )  # fmt: skip
 def test_by_how_much(height: int, width: int, factor: int) -> None:
-    assert reduction(height, width) == factor
-    assert reduced_size(height, width) == (max(1, height // factor), max(1, width // factor))
+    reduction = Reduction()
+    assert reduction.factor(height, width) == factor
+    assert reduction.size(height, width) == (max(1, height // factor), max(1, width // factor))
 
 
 class TestReducing:
@@ -83,15 +84,15 @@ class TestReducing:
     def test_light_is_averaged(self) -> None:
         image = noise()
         cells = to_linear(image).reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 3).mean(axis=(1, 3))
-        assert np.abs(reduce_picture(image).astype(int) - to_code(cells)).max() <= 1
+        assert np.abs(reduce_picture(image, HALF).astype(int) - to_code(cells)).max() <= 1
 
     def test_every_code_value_survives(self) -> None:
         image = np.arange(256, dtype=np.uint8)[:, None, None].repeat(3, axis=2).repeat(2, axis=1)
-        assert (reduce_picture(image.repeat(2, axis=0))[:, 0, 0] == np.arange(256)).all()
+        assert (reduce_picture(image.repeat(2, axis=0), (256, 1))[:, 0, 0] == np.arange(256)).all()
 
     def test_no_depth_is_invented(self) -> None:
         disparity = Disparity(np.where(X < 101, 0.2, 0.9).astype(np.float32), cut=True)
-        small = ReducedUpsampler()(disparity, noise())
+        small = ReducedUpsampler(Reduction())(disparity, noise())
         assert small.values.shape == (HEIGHT // 2, WIDTH // 2)
         assert set(np.unique(small.values)) == set(np.unique(disparity.values))
         assert small.cut
@@ -103,14 +104,14 @@ class TestReducing:
         grid = cv2.GaussianBlur(
             cv2.resize(truth, (64, 40), interpolation=cv2.INTER_AREA), (0, 0), 1
         )
-        small = ReducedUpsampler()(Disparity(grid), image).values
+        small = ReducedUpsampler(Reduction())(Disparity(grid), image).values
         wanted = cv2.resize(truth, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
         plain = cv2.resize(grid, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_LINEAR)
         assert np.abs(small - wanted).mean() < 0.4 * np.abs(plain - wanted).mean()
 
     def test_its_own_size_is_left_untouched(self) -> None:
         disparity = Disparity(np.zeros((HEIGHT // 2, WIDTH // 2), np.float32))
-        assert ReducedUpsampler()(disparity, noise()) is disparity
+        assert ReducedUpsampler(Reduction())(disparity, noise()) is disparity
 
 
 class TestDetail:
@@ -321,7 +322,7 @@ def test_any_size(size: tuple[int, int], grid: tuple[int, int] | None) -> None:
     image = noise(*size)
     values = np.random.default_rng(2).uniform(0, 1, grid or size).astype(np.float32)
     made = make_renderer("lens", "live", aperture=Aperture(5), threads=2)
-    upsampler = ReducedUpsampler(threads=2)
+    upsampler = ReducedUpsampler(Reduction(), threads=2)
     for disparity in (Disparity(values), upsampler(Disparity(values), image)):
         out = made.render(image, disparity, 0.3, Lens(f_number=1.0))
         assert out.shape == image.shape

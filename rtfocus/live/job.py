@@ -21,6 +21,7 @@ from rtfocus.frame import StreamInfo
 from rtfocus.keyframes import Keyframes, beside
 from rtfocus.live.control import Control
 from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
+from rtfocus.live.governor import Governor
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs, check_outputs
 from rtfocus.live.page import make_server, parse_address
@@ -186,7 +187,7 @@ class LiveJob:
             stack.callback(live_depth.close)
             showing = Showing(
                 engine, live_depth, control, self._sinks, self._feed, self._meter,
-                self._settings.view,
+                self._settings.view, self._governor(info),
             )  # fmt: skip
             control.modes = _modes(self._settings, metric=depth.scale == "metric")
             self._feed.source = _describe(source, info)
@@ -237,6 +238,12 @@ class LiveJob:
     def _wish(self) -> Wish:
         state = self._control.snapshot()
         return Wish(state.playing, state.seek, state.seek_version)
+
+    def _governor(self, info: StreamInfo) -> Governor | None:
+        """What keeps the frame rate where the tier has something to give."""
+        if self._settings.quality is not None or not isinstance(self._backend, CpuBackend):
+            return None
+        return Governor(self._backend.reduction, info.rate)
 
     def _open_outputs(self, info: StreamInfo) -> Outputs:
         window = WindowControl(self._control, lambda: self._feed.latest, self.stop)

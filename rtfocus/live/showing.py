@@ -12,6 +12,7 @@ from rtfocus.frame import Disparity, Frame, Image
 from rtfocus.live.caption import mark_lost
 from rtfocus.live.control import Control
 from rtfocus.live.depth import LiveDepth
+from rtfocus.live.governor import Governor
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs
 from rtfocus.live.state import LiveState
@@ -39,10 +40,11 @@ class Showing:
         feed: Feed,
         meter: Meter,
         sent_view: View,
+        governor: Governor | None = None,
     ) -> None:
         self._engine, self._depth = engine, depth
         self._control, self._outputs, self._feed = control, outputs, feed
-        self._meter, self._sent_view = meter, sent_view
+        self._meter, self._sent_view, self._governor = meter, sent_view, governor
         self._version = control.snapshot().version
         self._histogram_at = 0.0
 
@@ -66,6 +68,7 @@ class Showing:
         self._take_changes(state)
         captured = frame.captured or time.monotonic()
         on_device, steady = self._depth.update(frame, state.depth_every)
+        begun = time.monotonic()
         take = self._engine.take(on_device, steady, time.monotonic())
         aim = take.aim
         assert aim is not None  # a live run always steers
@@ -93,6 +96,8 @@ class Showing:
             )
             self._feed.publish(image, info)
         self._meter.count(captured)
+        if self._governor is not None:
+            self._governor.update(time.monotonic() - begun)
 
     def _take_changes(self, state: LiveState) -> None:
         self._engine.steer(state)
