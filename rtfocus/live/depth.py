@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -55,13 +57,15 @@ class OwnThread:
     The newest frame is measured next, so a slow network lowers the rate of maps, not of pictures.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, rest: Callable[[], float] = lambda: 0.0) -> None:
+        """Args: rest: how long to rest after a map, as a multiple of the time that it took."""
+        self._engine, self._rest = engine, rest
         self._pace = _Pace()
         self._frames: Newest[Frame] = Newest()
         self._changed = threading.Condition()
         self._steady: Any = None
         self._error: BaseException | None = None
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtfocus-depth", daemon=True)
         self._thread.start()
 
@@ -79,18 +83,22 @@ class OwnThread:
 
     def close(self) -> None:
         """End the thread and wait for it."""
+        self._closed.set()
         self._frames.close()
         self._thread.join()
 
     def _run(self) -> None:
         try:
             while True:
-                _, steady = self._engine.measure(self._frames.get())
+                frame = self._frames.get()
+                begun = time.monotonic()
+                _, steady = self._engine.measure(frame)
                 with self._changed:
                     if self._steady is not None and self._steady.cut:
                         steady = replace(steady, cut=True)  # that of a map that nobody took
                     self._steady = steady
                     self._changed.notify_all()
+                self._closed.wait(self._rest() * (time.monotonic() - begun))
         except Closed:
             return
         except BaseException as error:

@@ -183,11 +183,12 @@ class LiveJob:
                 live_look(control), depth, self._backend, metrics=self._metrics, steering=steering
             )
             stack.callback(engine.close)
-            live_depth = _live_depth(engine)
+            governor = self._make_governor(info)
+            live_depth = _live_depth(engine, governor)
             stack.callback(live_depth.close)
             showing = Showing(
                 engine, live_depth, control, self._sinks, self._feed, self._meter,
-                self._settings.view, self._governor(info),
+                self._settings.view, governor,
             )  # fmt: skip
             control.modes = _modes(self._settings, metric=depth.scale == "metric")
             self._feed.source = _describe(source, info)
@@ -239,7 +240,7 @@ class LiveJob:
         state = self._control.snapshot()
         return Wish(state.playing, state.seek, state.seek_version)
 
-    def _governor(self, info: StreamInfo) -> Governor | None:
+    def _make_governor(self, info: StreamInfo) -> Governor | None:
         """What keeps the frame rate where the tier has something to give."""
         if self._settings.quality is not None or not isinstance(self._backend, CpuBackend):
             return None
@@ -288,10 +289,12 @@ class LiveJob:
         return beside(source) if is_file and self._settings.serve is not None else None
 
 
-def _live_depth(engine: Engine) -> LiveDepth:
+def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
     """A thread of its own for a network on the CPU; what is there at once needs none."""
     is_slow = isinstance(engine.backend, CpuBackend) and not engine.depth.steady
-    return OwnThread(engine) if is_slow else InTurn(engine)
+    if not is_slow:
+        return InTurn(engine)
+    return OwnThread(engine) if governor is None else OwnThread(engine, lambda: governor.rest)
 
 
 def _describe(source: str, info: StreamInfo) -> Source:

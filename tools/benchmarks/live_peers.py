@@ -249,10 +249,10 @@ _PROBE = """
     if (head) times.set(picture, [new DataView(await head).getFloat64(0, true), decoded]);
     return picture;
   };
-  const { drawImage } = CanvasRenderingContext2D.prototype;
-  CanvasRenderingContext2D.prototype.drawImage = function (picture, ...place) {
-    drawImage.call(this, picture, ...place);
+  const { transferFromImageBitmap } = ImageBitmapRenderingContext.prototype;
+  ImageBitmapRenderingContext.prototype.transferFromImageBitmap = function (picture) {
     const known = times.get(picture);
+    transferFromImageBitmap.call(this, picture);
     if (known) requestAnimationFrame((frame) => seen.push([...known, frame, Date.now()]));
   };
 })();

@@ -79,7 +79,6 @@ export class Connection extends EventTarget {
       const header = new DataView(await data.slice(0, HEADER).arrayBuffer());
       const picture = await createImageBitmap(data.slice(HEADER, data.size, "image/jpeg"));
       this.dispatchEvent(new CustomEvent("picture", { detail: picture }));
-      picture.close();
       const age = Date.now() + this.#offset - header.getFloat64(0, true);
       this.#shown.push([performance.now(), age]);
       if (this.#shown.length > 500) this.#shown.shift();

@@ -9,7 +9,7 @@ const AIM = 0.02; // of the picture's width, for an arrow key
 export class Stage {
   #connection;
   #canvas = $("canvas");
-  #context = $("canvas").getContext("2d", { alpha: false });
+  #context = $("canvas").getContext("bitmaprenderer", { alpha: false });
   #picture = $("picture");
   #reticle = $("reticle");
   #state = null;
@@ -69,7 +69,7 @@ export class Stage {
       this.#canvas.height = height;
       this.#place();
     }
-    this.#context.drawImage(picture, 0, 0);
+    this.#context.transferFromImageBitmap(picture); // takes it, where drawing would copy it
   }
 
   /** Where the picture lies within its element, in CSS pixels. */
