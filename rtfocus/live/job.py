@@ -106,14 +106,15 @@ class LiveJob:
         self._wake: Callable[[], None] = lambda: None
         self._control.observe(lambda _: self._wake())
         self._feed, self._metrics = Feed(), Metrics()
-        self._stopped = threading.Event()
+        self._ended = threading.Event()
+        self._interrupted = False
         self._playing = source
         self._next: str | None = None
 
     def stop(self) -> None:
         """End with the next frame, from any thread; `run` then raises KeyboardInterrupt."""
-        self._stopped.set()
-        self._wake()
+        self._interrupted = True
+        self._end()
 
     def run(self, on_frame: Callable[[int, StreamInfo], None] | None = None) -> Summary:
         """Do it until the source ends or `stop` is called.
@@ -145,9 +146,9 @@ class LiveJob:
                 self._control.apply({"type": "set", "playing": True})
                 with self._open(source) as reader:
                     self._play(source, reader, on_frame)
-            if self._sinks.error is not None:
-                raise self._sinks.error
-            if self._stopped.is_set():
+            if self._sinks.errors:
+                raise self._sinks.errors[0]
+            if self._interrupted:
                 raise KeyboardInterrupt
         return Summary(
             frames=self._meter.frames,
@@ -194,7 +195,7 @@ class LiveJob:
             self._feed.source = _describe(source, info)
             missed: int | None = None  # what came while everything was still being opened
             for frame in reader:
-                if self._stopped.is_set() or self._next is not None or self._is_blind:
+                if self._ended.is_set() or self._next is not None or self._is_blind:
                     return
                 if path is not None:
                     timeline.update()
@@ -209,7 +210,7 @@ class LiveJob:
     @property
     def _is_blind(self) -> bool:
         """Whether nobody can see anything of it any more."""
-        return self._settings.serve is None and self._sinks.error is not None
+        return self._settings.serve is None and self._sinks.is_dead
 
     def _open(self, source: str) -> Reader:
         """What is live as it comes, a file as its player is steered; the newest frame wins."""
@@ -236,6 +237,11 @@ class LiveJob:
         self._wake = player.wake
         return Capture(source, lambda: player)
 
+    def _end(self) -> None:
+        """The user has had enough."""
+        self._ended.set()
+        self._wake()
+
     def _wish(self) -> Wish:
         state = self._control.snapshot()
         return Wish(state.playing, state.seek, state.seek_version)
@@ -247,7 +253,7 @@ class LiveJob:
         return Governor(self._backend.reduction, info.rate)
 
     def _open_outputs(self, info: StreamInfo) -> Outputs:
-        window = WindowControl(self._control, lambda: self._feed.latest, self.stop)
+        window = WindowControl(self._control, lambda: self._feed.latest, self._end)
         return Outputs(
             self._outputs,
             info,

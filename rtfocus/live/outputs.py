@@ -86,10 +86,14 @@ class Outputs:
         return any(outlet.error is None for outlet in recordings)
 
     @property
-    def error(self) -> Exception | None:
-        """Why the first of them has ended, once all have."""
-        errors = [outlet.error for outlet in self._all()]
-        return None if not errors or None in errors else errors[0]
+    def errors(self) -> tuple[Exception, ...]:
+        """Why those have ended that have."""
+        return tuple(outlet.error for outlet in self._all() if outlet.error is not None)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether all have ended, if there were any."""
+        return 0 < len(self._all()) == len(self.errors)
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ class Showing:
         if self._outputs.is_recorded:
             self._outputs.record(stamped, self._engine.backend.fetch(steady))
         if self._outputs.is_shown or self._feed.watching:
-            image = frame.image if state.peek else self._draw(take, state.view, drawn)
+            view: View = "original" if state.peek else state.view
+            image = self._draw(take, view, drawn)
             self._outputs.show(stamped.with_image(image))
             lost = ("no signal, waiting for it to come back",) if frame.lost else ()
             info = FrameInfo(

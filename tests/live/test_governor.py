@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_machine_on_the_brink_comes_to_rest() -> None:
     reduction = Reduction()
     governor = Governor(reduction, Fraction(30))
     sides = run(governor, reduction, {360: 0.05, 240: 0.011, 180: 0.006}, 20_000)
-    changes = [a != b for a, b in zip(sides, sides[1:], strict=False)]
+    changes = [a != b for a, b in itertools.pairwise(sides)]
     assert sum(changes[:2000]) > sum(changes[-10_000:])
 
 

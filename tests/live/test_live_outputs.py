@@ -197,7 +197,8 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestFailingOutputs:
     def test_the_others_go_on(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         names = [tmp_path / name for name in ("bad.mp4", "good.mp4")]
-        with LiveRun("pattern:96x64@20,60s", names, realtime=True) as run:
+        run = LiveRun("pattern:96x64@20,60s", names, realtime=True)
+        with pytest.raises(OutputError, match="the disk is full"), run:
             wait_until(lambda: "the disk is full" in caplog.text, "the warning")
             run.let_pass(10)
         assert len(decode(tmp_path / "good.mp4")[0]) >= 10

@@ -90,6 +90,5 @@ def test_it_can_be_ended(hands: Hands, how: str) -> None:
             close_politely(os.environ["DISPLAY"], int(shown.window))
         else:
             shown.press(how)
-        with pytest.raises(KeyboardInterrupt):
-            run.finish()
+        run.finish()  # the user is done, and nothing was interrupted
     assert has_ended()
