@@ -225,7 +225,12 @@ class Settings:
     ] = None
 
     device: Annotated[str, _option(MACHINE, "auto, cpu, cuda or cuda:N.")] = "auto"
-    threads: Annotated[int, _option(MACHINE, "Processor cores to use; 0 is all.")] = 0
+    threads: Annotated[
+        int,
+        _option(
+            MACHINE, "Processor cores that a stage may use; 0 is all, in live video half of them."
+        ),
+    ] = 0
 
     def __post_init__(self) -> None:
         self._check_choices()

@@ -175,13 +175,17 @@ class LiveJob:
                 stack.callback(timeline.close)
             steering = Steering(control.snapshot(), self._detector)
             # Which frames are measured is decided here, and may change.
-            settings = replace(self._settings_of(source), depth_every=1)
+            settings = replace(live_look(self._settings_of(source)), depth_every=1)
             depth = self._backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
             self._depth = depth.description
             engine = Engine(
-                live_look(control), depth, self._backend, metrics=self._metrics, steering=steering
+                live_look(control.settings()),
+                depth,
+                self._backend,
+                metrics=self._metrics,
+                steering=steering,
             )
             stack.callback(engine.close)
             governor = self._make_governor(info)

@@ -104,7 +104,7 @@ class Showing:
         self._engine.steer(state)
         if state.version != self._version:
             self._version = state.version
-            self._engine.adjust(live_look(self._control))
+            self._engine.adjust(live_look(self._control.settings()))
 
     def _draw(self, take: Take, view: View, drawn: dict[View, Image]) -> Image:
         """The picture of a view on the host, drawn once."""
@@ -122,10 +122,17 @@ class Showing:
         return histogram(self._engine.backend.fetch(steady))
 
 
-def live_look(control: Control) -> Settings:
-    """What is asked for, in the lightest tier unless the user says otherwise."""
-    settings = control.settings()
-    return replace(settings, quality=settings.quality or "live")
+def live_look(settings: Settings) -> Settings:
+    """The settings with what suits live video where the user does not say otherwise.
+
+    That is the lightest tier, and half of the cores for it as for the network: neither waits for
+    the other, and who encodes and watches needs some, too.
+    """
+    return replace(
+        settings,
+        quality=settings.quality or "live",
+        threads=settings.threads or max(1, settings.cores() // 2),
+    )
 
 
 def histogram(disparity: Disparity) -> tuple[float, ...]:
