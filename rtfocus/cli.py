@@ -111,8 +111,9 @@ def run(
 
     announce = _log_page if log_json else _print_page
     job = open_job(input, output, settings, overwrite=overwrite, announce=announce)
-    has_page = settings.serve is not None  # which says how it is going
-    with _stoppable(job.stop), show_progress(quiet=quiet or log_json or has_page) as on_frame:
+    counts = settings.serve is None  # else the page says how it is going
+    progress = show_progress(quiet=quiet or log_json, counts=counts)
+    with _stoppable(job.stop), progress as on_frame:
         summary = job.run(on_frame)
     if json:
         _print_json(summary.as_dict())

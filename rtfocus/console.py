@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
@@ -72,8 +72,8 @@ def configure_logging(*, quiet: bool, verbose: bool, as_json: bool) -> None:
 
 
 @contextmanager
-def show_progress(*, quiet: bool) -> Iterator[OnFrame]:
-    """A bar on a terminal, one line a second elsewhere."""
+def show_progress(*, quiet: bool, counts: bool = True) -> Iterator[OnFrame]:
+    """A bar on a terminal, one line a second elsewhere; or, not `counts`, why nothing happens."""
     if quiet:
         yield lambda _, __: None
         return
@@ -81,7 +81,7 @@ def show_progress(*, quiet: bool) -> Iterator[OnFrame]:
     notice.daemon = True
     notice.start()
     try:
-        with _bar() if sys.stderr.isatty() else _lines() as show:
+        with _shown(counts=counts) as show:
 
             def on_frame(done: int, info: StreamInfo) -> None:
                 notice.cancel()
@@ -129,6 +129,12 @@ class _Pace:
         if self._start is None:
             self._start, self._first = now, done
         return (done - self._first) / max(now - self._start, 1e-3)
+
+
+def _shown(*, counts: bool) -> AbstractContextManager[OnFrame]:
+    if not counts:
+        return nullcontext(lambda _, __: None)
+    return _bar() if sys.stderr.isatty() else _lines()
 
 
 @contextmanager

@@ -203,7 +203,7 @@ class LiveJob:
                     return
                 if path is not None:
                     timeline.update()
-                if not showing.is_wanted:
+                if not showing.is_wanted and missed is not None:
                     continue
                 drops = reader.drops if isinstance(reader, Capture) else 0
                 missed = drops if missed is None else missed

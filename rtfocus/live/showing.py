@@ -57,6 +57,9 @@ class Showing:
     def show(self, frame: Frame, drops: int) -> None:
         """Hand a frame to all outputs; returns once they have it, not when they are done.
 
+        The very first one is drawn though nobody may look yet: then kernels are compiled, and
+        whoever comes sees it at once.
+
         Args:
             frame: the newest there is.
             drops: frames so far that were captured and never shown.
@@ -79,7 +82,7 @@ class Showing:
             self._outputs.send(stamped.with_image(self._draw(take, self._sent_view, drawn)))
         if self._outputs.is_recorded:
             self._outputs.record(stamped, self._engine.backend.fetch(steady))
-        if self._outputs.is_shown or self._feed.watching:
+        if self._outputs.is_shown or self._feed.watching or not self._meter.frames:
             view: View = "original" if state.peek else state.view
             image = self._draw(take, view, drawn)
             self._outputs.show(stamped.with_image(image))
