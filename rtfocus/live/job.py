@@ -18,7 +18,7 @@ from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import UsageError
 from rtfocus.frame import StreamInfo
-from rtfocus.keyframes import Keyframes, beside
+from rtfocus.keyframes import beside
 from rtfocus.live.control import Control
 from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
 from rtfocus.live.governor import Governor
@@ -28,7 +28,7 @@ from rtfocus.live.page import make_server, parse_address
 from rtfocus.live.presets import Presets
 from rtfocus.live.showing import Showing, live_look
 from rtfocus.live.state import FocusMode
-from rtfocus.live.timeline import KeyframeFile
+from rtfocus.live.timeline import KeyframeFile, read_keyframes
 from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
 from rtfocus.pipeline import Summary
@@ -92,7 +92,7 @@ class LiveJob:
         if settings.serve is not None:
             parse_address(settings.serve)
         if settings.keyframes is not None:
-            Keyframes.load(settings.keyframes)
+            read_keyframes(settings.keyframes)
         self._source, self._outputs = source, tuple(outputs)
         self._settings = settings
         self._overwrite, self._announce = overwrite, announce
@@ -278,7 +278,7 @@ class LiveJob:
         open_reader(source).close()
         keyframes = self._keyframe_path(source)
         if keyframes is not None and keyframes.exists():
-            Keyframes.load(keyframes)
+            read_keyframes(keyframes)
         self._next = source
 
     def _settings_of(self, source: str) -> Settings:

@@ -6,16 +6,34 @@ import logging
 import time
 from pathlib import Path
 
-from rtfocus.errors import OutputError
+from rtfocus.errors import OutputError, UsageError
 from rtfocus.keyframes import Keyframes
 from rtfocus.live.control import Control
-from rtfocus.live.state import as_messages
+from rtfocus.live.messages import SETTABLE, read_changes
+from rtfocus.live.state import MODES, LiveState, as_messages
 
 _log = logging.getLogger("rtfocus")
 
 _REST_S = 0.5
 """Seconds without a change after which they are written: one that is dragged changes all the time.
 """
+
+
+def read_keyframes(path: str | Path) -> Keyframes:
+    """The keyframes of a file that are to be edited.
+
+    Raises:
+        InputError: it is not there or cannot be read.
+        UsageError: what it says makes no sense, or is more than can be edited.
+    """
+    kept = Keyframes.load(path)
+    message = {"type": "keyframes", "keyframes": as_messages(kept.frames)}
+    try:
+        read_changes(message, LiveState(), None, MODES)
+        SETTABLE["rack_time"]("rack", kept.rack)
+    except UsageError as error:
+        raise UsageError(f"{str(path)!r}: {error}") from error
+    return kept
 
 
 class KeyframeFile:

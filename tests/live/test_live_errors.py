@@ -17,6 +17,8 @@ from rtfocus.errors import (
     UnavailableError,
     UsageError,
 )
+from rtfocus.focus import FocusDisparity
+from rtfocus.keyframes import Keyframe, Keyframes
 from rtfocus.run import open_job
 from rtfocus.settings import Settings
 
@@ -33,6 +35,13 @@ def test_no_output_and_no_page(options: dict[str, Any]) -> None:
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match=f"--serve '{address}'.*8080"):
         open_job("pattern", [], Settings(serve=address))
+
+
+def test_keyframes_that_a_page_could_not_edit(tmp_path: Path) -> None:
+    path = tmp_path / "far.toml"
+    Keyframes((Keyframe(0.0, FocusDisparity(7.0)),)).save(path)
+    with pytest.raises(UsageError, match=r"far\.toml.*-0\.5 to 1\.5"):
+        open_job("pattern", [], Settings(serve="0", keyframes=str(path)))
 
 
 @pytest.mark.parametrize(
