@@ -135,6 +135,7 @@ class LiveJob:
         with ExitStack() as stack:
             reader = stack.enter_context(self._open(self._source))
             info = reader.info
+            self._feed.source = _describe(self._source, info)  # before a page may ask
             self._sinks = stack.enter_context(self._open_outputs(info))
             if settings.serve is not None:
                 server = stack.enter_context(self._make_server())
