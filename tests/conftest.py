@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -41,8 +42,10 @@ def ffmpeg() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Run the command line in this process: exit code, standard output, standard error."""
+    logger = logging.getLogger("rtfocus")
+    before = logger.handlers, logger.propagate, logger.level
 
     def run(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -50,7 +53,10 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         out, err = capsys.readouterr()
         return int(ended.value.code or 0), out, err
 
-    return run
+    yield run
+    # Else later tests would not see what is logged.
+    logger.handlers, logger.propagate = before[:2]
+    logger.setLevel(before[2])
 
 
 def make_info(
