@@ -14,6 +14,7 @@ from rtfocus.engine import Engine
 from rtfocus.errors import InputError, UsageError
 from rtfocus.frame import Frame, Image, Map, Scale, StreamInfo
 from rtfocus.settings import Settings
+from rtfocus.steering import open_steering
 
 _TIME_BASE = Fraction(1, 1_000_000)
 
@@ -91,11 +92,14 @@ class Refocus:
     def _open(self, image: Image, disparity: Map | None, scale: Scale) -> Engine:
         if disparity is not None:
             self._given.scale = scale
-            return Engine(self._settings, self._given, self._backend)
+            return Engine(
+                self._settings, self._given, self._backend, steering=open_steering(self._settings)
+            )
         height, width = image.shape[:2]
         info = StreamInfo("pictures", "sequence", width, height, _TIME_BASE, Fraction(30), None)
         depth = self._backend.open_depth(self._settings, info)
-        return Engine(self._settings, depth, self._backend)
+        steering = open_steering(self._settings)
+        return Engine(self._settings, depth, self._backend, steering=steering)
 
 
 class _GivenDepth:

@@ -54,11 +54,9 @@ class Engine:
             form: what the writer takes.
             steering: finds the focus; None: the target of the settings, without leaving the device.
         """
-        strength = settings.smooth
-        if strength is None:
-            strength = 0.0 if depth.steady else NETWORK_SMOOTHING
-        ahead = look_ahead if strength > 0 else 0  # what is not blended gains nothing from waiting
         self.depth, self.backend = depth, backend
+        strength = self._strength(settings)
+        ahead = look_ahead if strength > 0 else 0  # what is not blended gains nothing from waiting
         self.stages = backend.make_stages(
             settings, scale=depth.scale, strength=strength, ahead=ahead
         )
@@ -68,9 +66,10 @@ class Engine:
         self._depth_sink, self._form = depth_sink, form
 
     def adjust(self, settings: Settings) -> None:
-        """Use another lens, aperture or share of highlights from the next frame on."""
+        """Use another lens, aperture, share of highlights or smoothing from the next frame on."""
         before, self._settings = self._settings, settings
         self._lens = settings.lens()
+        self.stages.smoother.set_strength(self._strength(settings))
         if (settings.aperture(), settings.highlights) != (before.aperture(), before.highlights):
             self.stages.renderer.close()
             self.stages = replace(self.stages, renderer=self.backend.make_renderer(settings))
@@ -139,6 +138,12 @@ class Engine:
         """Release threads, files and devices; safe to call twice."""
         self.stages.close()
         self.depth.close()
+
+    def _strength(self, settings: Settings) -> float:
+        """Of smoothing."""
+        if settings.smooth is not None:
+            return settings.smooth
+        return 0.0 if self.depth.steady else NETWORK_SMOOTHING
 
     def _show(self, frame: Frame, steady: Any) -> Frame:
         if self._depth_sink is not None:

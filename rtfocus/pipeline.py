@@ -119,7 +119,9 @@ class Job:
                 None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
             )
             backend = open_backend(device)
-            reader = stack.enter_context(open_reader(self._source, rate, backend.decoding))
+            reader = stack.enter_context(
+                open_reader(self._source, rate, backend.decoding, on_loss=settings.on_loss)
+            )
             info = reader.info
             depth = backend.open_depth(settings, info)
             stack.callback(depth.close)
@@ -131,7 +133,9 @@ class Job:
             # Pictures stay on the device only where one writer takes them all.
             encoding = backend.encoding if len(self._outputs) == 1 else None
             writers = [
-                stack.enter_context(self._open_writer(name, info, encoding))
+                stack.enter_context(
+                    open_output(name, info, settings, overwrite=self._overwrite, encoding=encoding)
+                )
                 for name in self._outputs
             ]
             engine = Engine(
@@ -178,19 +182,6 @@ class Job:
             stages=stages,
         )
 
-    def _open_writer(self, name: str, info: StreamInfo, encoding: Encoding | None) -> Writer:
-        settings = self._settings
-        return open_writer(
-            name,
-            info,
-            codec=settings.codec,
-            crf=settings.crf,
-            preset=settings.encoder_preset,
-            overwrite=self._overwrite,
-            threads=settings.cores(),
-            encoding=encoding,
-        )
-
     def _until_end(self, items: Iterable[T]) -> Iterator[T]:
         """The items until the input breaks off or the job is stopped."""
         try:
@@ -200,6 +191,27 @@ class Job:
                 yield item
         except InputCutShort as cut:
             self._cut = cut
+
+
+def open_output(
+    name: str,
+    info: StreamInfo,
+    settings: Settings,
+    *,
+    overwrite: bool,
+    encoding: Encoding | None = None,
+) -> Writer:
+    """Open an output as the settings say; see `rtfocus.writers.open_writer`."""
+    return open_writer(
+        name,
+        info,
+        codec=settings.codec,
+        crf=settings.crf,
+        preset=settings.encoder_preset,
+        overwrite=overwrite,
+        threads=settings.cores(),
+        encoding=encoding,
+    )
 
 
 def _common_form(writers: Sequence[Writer]) -> Form:

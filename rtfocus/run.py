@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from rtfocus.errors import UsageError
 from rtfocus.live.job import LiveJob, is_live
 from rtfocus.pipeline import Job, Summary
 from rtfocus.settings import Settings
@@ -32,6 +33,10 @@ def open_job(
     """
     if is_live(source, outputs, settings):
         return LiveJob(source, outputs, settings, overwrite=overwrite, announce=announce)
+    if settings.record_original is not None:
+        raise UsageError(
+            f"--record-original keeps what is live; {source!r} is there already. Leave it out"
+        )
     return Job(source, outputs, settings, overwrite=overwrite)
 
 

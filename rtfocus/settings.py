@@ -247,6 +247,8 @@ class Settings:
             _require(min(self.depth_size) >= 1, "depth size", self.depth_size, "1 or more each")
         check_rack(self.rack, self.easing)
         self._check_focus()
+        if self.media is not None and self.serve is None:
+            raise UsageError("--media is what a page may open: give --serve, too")
         self.lens()
         self.aperture()
         self.target()

@@ -60,12 +60,16 @@ class Smoother:
     def __init__(self, scale: Scale, *, strength: float, ahead: int = 0) -> None:
         """Args: strength: 0..1, length of the memory. ahead: frames that `stream` holds back."""
         self._scale = scale
-        self._longest = np.float32(1 + strength * (_LONGEST - 1))
+        self.set_strength(strength)
         self._ahead = ahead
         self._normaliser = Normaliser(scale)
         self._last: _Measured | None = None
         self._raw: Map | None = None
         self._thumbnail: Map | None = None
+
+    def set_strength(self, strength: float) -> None:
+        """Use another length of the memory from the next map on; any thread may."""
+        self._longest = np.float32(1 + strength * (_LONGEST - 1))
 
     def update(self, disparity: Map, frame: Frame) -> Disparity:
         """The smoothed, normalised disparity of the newest frame.

@@ -28,6 +28,22 @@ def test_pictures_of_a_video() -> None:
             assert refocus(IMAGE, disparity=DEPTH, time=i / 25).shape == IMAGE.shape
 
 
+def test_a_thing_is_followed() -> None:
+    """The near stripe that was clicked moves on; what is there now at its place is blurred."""
+    image = np.random.default_rng(5).integers(0, 90, (90, 160, 3), dtype=np.uint8)
+    sharp = []
+    for follow in (False, True):
+        with rtfocus.Refocus(focus=(0.25, 0.5), follow=follow, f_number=0.7, smooth=0) as refocus:
+            for step in range(12):
+                x = 24 + 6 * step
+                picture, depth = image.copy(), np.zeros((90, 160), np.float32)
+                picture[20:70, x : x + 32] = IMAGE[20:70, 24:56]
+                depth[20:70, x : x + 32] = 1
+                out = refocus(picture, disparity=depth, time=step / 30, scale="normalised")
+        sharp.append(float(np.abs(out.astype(int) - picture)[30:60, x + 6 : x + 26].mean()))
+    assert sharp[1] < 0.1 * sharp[0]
+
+
 def test_what_is_no_picture_is_refused() -> None:
     with rtfocus.Refocus() as refocus:
         for image, depth in (

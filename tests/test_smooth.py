@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,8 +11,13 @@ import numpy as np
 import pytest
 
 from rtfocus.align import align
+from rtfocus.backend import open_backend
+from rtfocus.depth.base import DepthSource
+from rtfocus.device import resolve
+from rtfocus.engine import Engine
 from rtfocus.frame import Frame
 from rtfocus.normalise import Normaliser
+from rtfocus.settings import Settings
 from rtfocus.smooth import Smoother
 
 SIZE = (72, 128)
@@ -202,3 +208,38 @@ def test_noise_does_not_shrink_the_scale_over_a_long_clip() -> None:
             float(smoother._last.value[:, 110:].mean() - smoother._last.value[:, :8].mean())
         )
     assert spans[-1] == pytest.approx(spans[10], rel=0.03)
+
+
+class Flickering(DepthSource):
+    """Noise on a wall, as from a network."""
+
+    scale, steady, description = "normalised", False, "noise"
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(3)
+
+    def estimate(self, frame: Frame) -> np.ndarray:
+        del frame
+        return self._random.normal(0.5, NOISE, SIZE).astype(np.float32)
+
+    def close(self) -> None: ...
+
+
+def test_smoothing_can_be_changed_while_it_runs() -> None:
+    settings = Settings(smooth=0.5)
+    engine = Engine(settings, Flickering(), open_backend(resolve("cpu")))
+    still = frames_of([scene(1)[0]])[0]
+
+    def noise() -> float:
+        """Of the last of twenty maps."""
+        for i in range(20):
+            _, steady = engine.measure(replace(still, index=i, pts=i))
+        return float(steady.values.std())
+
+    smooth = noise()
+    engine.adjust(replace(settings, smooth=0.0))
+    plain = noise()
+    engine.adjust(replace(settings, smooth=None))  # a network's: half
+    assert smooth < 0.35 * plain
+    assert noise() < 0.35 * plain
+    engine.close()

@@ -46,6 +46,7 @@ class CudaBackend:
         self._converter = YuvConverter(self._gpu)
         self.decoding, self.encoding = GpuDecoding(self._gpu), GpuEncoding(self._gpu)
         self._placed: tuple[Map, Array] | None = None
+        self._no_cut = self._gpu.zeros(1, np.int32)
 
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
         """See `Backend`."""
@@ -103,7 +104,7 @@ class CudaBackend:
 
     def carry(self, disparity: DeviceDisparity) -> DeviceDisparity:
         """See `Backend`."""
-        return replace(disparity, cut=self._gpu.zeros(1, np.int32))
+        return replace(disparity, cut=self._no_cut)
 
     def place_plane(self, plane: float) -> Array:
         """See `Backend`."""

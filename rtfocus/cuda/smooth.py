@@ -60,7 +60,7 @@ class CudaSmoother:
     def __init__(self, gpu: Gpu, scale: Scale, *, strength: float, ahead: int = 0) -> None:
         """Args: as of `rtfocus.smooth.Smoother`."""
         self._gpu, self._scale = gpu, scale
-        self._longest = float(np.float32(1 + strength * (_LONGEST - 1)))
+        self.set_strength(strength)
         self._ahead = ahead
         self._normaliser = CudaNormaliser(gpu, scale)
         self._last: _Measured | None = None
@@ -68,6 +68,10 @@ class CudaSmoother:
         self._ring: _Ring
         self._no_fit = gpu.upload(np.array([1, 0, 0, 0, 0], np.float32))
         self._none = gpu.zeros(1, np.int32)
+
+    def set_strength(self, strength: float) -> None:
+        """See `rtfocus.smooth.Smoother.set_strength`."""
+        self._longest = float(np.float32(1 + strength * (_LONGEST - 1)))
 
     def update(self, disparity: Array, frame: Frame) -> DeviceDisparity:
         """The smoothed, normalised disparity of the newest frame.

@@ -42,10 +42,11 @@ class InTurn:
     def update(self, frame: Frame, every: int) -> tuple[Frame, Any]:
         """See `LiveDepth`."""
         if self._pace.is_due(frame, every):
-            frame, self._steady = self._engine.measure(frame)
-            return frame, self._steady
+            frame, steady = self._engine.measure(frame)
+            self._steady = self._engine.backend.carry(steady)
+            return frame, steady
         (frame,) = self._engine.backend.upload([frame])
-        return frame, self._engine.backend.carry(self._steady)
+        return frame, self._steady
 
     def close(self) -> None:
         """Nothing to end."""

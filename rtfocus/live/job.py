@@ -135,7 +135,7 @@ class LiveJob:
         with ExitStack() as stack:
             reader = stack.enter_context(self._open(self._source))
             info = reader.info
-            self._feed.source = _describe(self._source, info)  # before a page may ask
+            self._feed.source = _describe(self._source, info)
             self._sinks = stack.enter_context(self._open_outputs(info))
             if settings.serve is not None:
                 server = stack.enter_context(self._make_server())
@@ -146,6 +146,7 @@ class LiveJob:
                 self._control.apply({"type": "seek", "time": 0.0})
                 self._control.apply({"type": "set", "playing": True})
                 with self._open(source) as reader:
+                    self._feed.source = _describe(source, reader.info)
                     self._play(source, reader, on_frame)
             if self._sinks.errors:
                 raise self._sinks.errors[0]
@@ -197,7 +198,6 @@ class LiveJob:
                 self._settings.view, governor,
             )  # fmt: skip
             control.modes = _modes(self._settings, metric=depth.scale == "metric")
-            self._feed.source = _describe(source, info)
             missed: int | None = None  # what came while everything was still being opened
             for frame in reader:
                 if self._ended.is_set() or self._next is not None or self._is_blind:

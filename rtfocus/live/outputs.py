@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,10 +13,13 @@ from typing import Any, Self
 from rtfocus.depth.save import open_depth_writer
 from rtfocus.frame import Disparity, Frame, StreamInfo
 from rtfocus.live.outlet import Outlet
+from rtfocus.pipeline import open_output
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.reopening import fit
 from rtfocus.settings import Settings
-from rtfocus.writers import WINDOW, Writer, check_output, is_live_output, open_writer
+from rtfocus.writers import WINDOW, Writer, check_output, is_live_output
+
+_log = logging.getLogger("rtfocus")
 
 _RECORDED_AHEAD = 32
 """Frames that a recording may be behind before one is lost."""
@@ -100,11 +104,6 @@ class Outputs:
         """What a user should know of those that have ended."""
         return tuple(f"{o.name} has stopped: {o.error}" for o in self._all() if o.error)
 
-    @property
-    def drops(self) -> dict[str, int]:
-        """Frames that each was too slow for, by name, where there are any."""
-        return {outlet.name: outlet.drops for outlet in self._all() if outlet.drops}
-
     def stamp(self, frame: Frame, captured: float) -> Frame:
         """The frame with a time that only goes on, whatever its source does; once per frame."""
         pts = self._clock.place(frame.time, captured)
@@ -130,6 +129,9 @@ class Outputs:
     def __exit__(self, *_: object) -> None:
         # What was live cannot be had again: it is kept, whatever has ended the run.
         self._stack.close()
+        for outlet in self._all():
+            if outlet.drops and not is_live_output(outlet.name):
+                _log.warning("%s was too slow for %d frames", outlet.name, outlet.drops)
 
     def _open(self, outlets: list[Any], name: str, opener: Callable[[], Any], kept: int) -> None:
         outlets.append(self._stack.enter_context(Outlet(name, opener, capacity=kept)))
@@ -163,19 +165,10 @@ def _open_file(
     name: str, names: Sequence[str], info: StreamInfo, settings: Settings, overwrite: bool
 ) -> Writer:
     """An output that is no window; a file's options are not meant for a stream beside it."""
-    original = settings.record_original is not None
-    is_for_file = original or not all(is_live_output(other) for other in names)
-    if is_live_output(name) and is_for_file:
-        return open_writer(name, info, threads=settings.cores())
-    return open_writer(
-        name,
-        info,
-        codec=settings.codec,
-        crf=settings.crf,
-        preset=settings.encoder_preset,
-        overwrite=overwrite,
-        threads=settings.cores(),
-    )
+    has_file = settings.record_original is not None or not all(map(is_live_output, names))
+    if is_live_output(name) and has_file:
+        settings = replace(settings, codec=None, crf=None, encoder_preset=None)
+    return open_output(name, info, settings, overwrite=overwrite)
 
 
 class _DepthSink:

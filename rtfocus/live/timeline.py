@@ -46,9 +46,7 @@ class KeyframeFile:
             RtfocusError: it is there, but cannot be read.
         """
         self._path, self._control = path, control
-        kept = (
-            Keyframes.load(path) if path.exists() else Keyframes((), control.snapshot().rack_time)
-        )
+        kept = read_keyframes(path) if path.exists() else Keyframes((), self._now().rack)
         control.apply({"type": "set", "rack_time": kept.rack})
         control.apply({"type": "keyframes", "keyframes": as_messages(kept.frames)})
         self._kept = self._seen = self._now()

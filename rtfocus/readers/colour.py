@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -22,9 +23,10 @@ from rtfocus.kernels.from_yuv import Samples, yuv_to_rgb
 from rtfocus.kernels.jit import F32
 from rtfocus.planes import CodedPicture, Planes
 from rtfocus.readers.alpha import over_black
-from rtfocus.readers.notice import warn_once
 from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.tone import HDR_TRANSFERS, ToneMapper, find_mapper
+
+_log = logging.getLogger("rtfocus")
 
 # Matrix coefficients as ITU-T H.273 numbers them.
 _BT709, _UNSPECIFIED, _BT601, _BT2020 = 1, 2, 5, 9
@@ -175,9 +177,9 @@ class ColourConverter:
             return
         self._announced = True
         if mapper is not None:
-            warn_once(f"{self._source}: {mapper.name} video becomes 8-bit SDR (BT.709)")
+            _log.warning("%s: %s video becomes 8-bit SDR (BT.709)", self._source, mapper.name)
         elif bits > 8:
-            warn_once(f"{self._source}: {bits}-bit video becomes 8-bit")
+            _log.warning("%s: %d-bit video becomes 8-bit", self._source, bits)
 
 
 @functools.cache

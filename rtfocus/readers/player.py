@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -12,7 +13,8 @@ from fractions import Fraction
 from rtfocus.errors import InputCutShort
 from rtfocus.frame import Frame, StreamInfo
 from rtfocus.readers.base import Reader
-from rtfocus.readers.notice import warn_once
+
+_log = logging.getLogger("rtfocus")
 
 _DEFAULT_RATE = Fraction(25)
 
@@ -77,6 +79,7 @@ class Player(Reader):
         """
         self._open, self._wish, self._on_end = open_source, wish, on_end
         self._woken, self._closed = threading.Event(), False
+        self._warned = False
         first = wish()
         self._version = first.seek_version
         self._reader = open_source(first.seek)
@@ -173,7 +176,9 @@ class Player(Reader):
         try:
             return next(self._frames, None)
         except InputCutShort as error:
-            warn_once(str(error))
+            if not self._warned:
+                self._warned = True
+                _log.warning("%s", error)
             return None
 
     def _sleep(self, seconds: float) -> bool:

@@ -24,7 +24,6 @@ from rtfocus.planes import Planes
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
-from rtfocus.readers.notice import warn_once
 from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.seeking import pts_at, shown_from
 from rtfocus.readers.timeline import Timeline
@@ -83,6 +82,7 @@ class VideoReader(Reader):
         self._source, self._start = source, start
         self._lock = threading.Lock()
         self._closed = False
+        self._warned = False
         self._damage = ""  # why what was read since the last good picture gave none
         self._reached = 0.0  # latest time of any stream so far [s]
         self._decoding = decoding
@@ -240,7 +240,9 @@ class VideoReader(Reader):
             pictures = packet.decode()
         except av.FFmpegError as error:
             self._damage = str(error.strerror)
-            warn_once(f"{self._source}: damaged data is skipped ({error.strerror})")
+            if not self._warned:
+                self._warned = True
+                _log.warning("%s: damaged data is skipped (%s)", self._source, error.strerror)
             return []
         if pictures:
             self._damage = ""

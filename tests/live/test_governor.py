@@ -47,19 +47,12 @@ def test_what_is_slow_for_sixty_frames_a_second_need_not_be() -> None:
     assert reduction.side == 360
 
 
-def test_a_single_slow_frame_is_no_reason() -> None:
+@pytest.mark.parametrize(("before", "slow"), [(100, 0.2), (0, 20.0)], ids=["once", "compiling"])
+def test_a_single_slow_frame_is_no_reason(before: int, slow: float) -> None:
     reduction = Reduction()
     governor = Governor(reduction, Fraction(30))
-    run(governor, reduction, dict.fromkeys(SIDES, 0.01), 100)
-    governor.update(0.2)
-    run(governor, reduction, dict.fromkeys(SIDES, 0.01), 100)
-    assert reduction.side == SIDES[0]
-
-
-def test_compiling_at_first_is_no_reason() -> None:
-    reduction = Reduction()
-    governor = Governor(reduction, Fraction(30))
-    governor.update(20.0)
+    run(governor, reduction, dict.fromkeys(SIDES, 0.01), before)
+    governor.update(slow)
     run(governor, reduction, dict.fromkeys(SIDES, 0.01), 200)
     assert reduction.side == SIDES[0]
 

@@ -18,8 +18,8 @@ from rtfocus.errors import (
     UsageError,
 )
 from rtfocus.focus import FocusDisparity
-from rtfocus.keyframes import Keyframe, Keyframes
-from rtfocus.run import open_job
+from rtfocus.keyframes import Keyframe, Keyframes, beside
+from rtfocus.run import open_job, refocus
 from rtfocus.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("compiled", "home")
@@ -35,6 +35,28 @@ def test_no_output_and_no_page(options: dict[str, Any]) -> None:
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match=f"--serve '{address}'.*8080"):
         open_job("pattern", [], Settings(serve=address))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"media": "."}, "--media is what a page may open"),
+        ({"record_original": "x.mp4"}, "--record-original keeps what is live"),
+    ],
+)
+def test_what_would_be_ignored(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        open_job("pattern:64x48@10,1s", ["out.mp4"], Settings(**options))
+
+
+def test_keyframes_beside_a_clip_that_a_page_could_not_edit(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    refocus("pattern:64x48@10,0.3s", str(clip), view="original")
+    Keyframes((Keyframe(0.0, FocusDisparity(7.0)),)).save(beside(clip))
+    run = LiveRun(str(clip), [], serve="0")
+    with run, pytest.raises(UsageError, match=r"clip\.focus\.toml.*-0\.5 to 1\.5"):
+        run.finish()
+    assert has_ended()
 
 
 def test_keyframes_that_a_page_could_not_edit(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from live.live_run import LiveRun, decode, detail, distance, has_ended
 from live.page import Page
 from live.peers import PATIENCE_S, free_port, running, wait_until
 from live.virtual import Backend
+from rtfocus import pipeline
 from rtfocus.depth.scene import SceneDepth
 from rtfocus.errors import DeviceError, InputCutShort, OutputError
 from rtfocus.frame import Frame, Image, Map, StreamInfo
-from rtfocus.live import outputs
 from rtfocus.readers import stream
 from rtfocus.readers.scene import Scene
 from rtfocus.run import refocus
@@ -190,7 +190,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(writer, "write", fail)
         return writer
 
-    monkeypatch.setattr(outputs, "open_writer", open_full)
+    monkeypatch.setattr(pipeline, "open_writer", open_full)
 
 
 @pytest.mark.usefixtures("full")

@@ -16,7 +16,7 @@ from conftest import make_frames, make_info
 
 from rtfocus.errors import InputCutShort
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.readers import notice, open_reader, player
+from rtfocus.readers import open_reader, player
 from rtfocus.readers.base import Reader
 from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.seeking import index_at
@@ -59,11 +59,6 @@ class Event:
     def wait(self, timeout: float) -> bool:
         self._clock.wait(timeout, lambda: self._set)
         return self._set
-
-
-@pytest.fixture(autouse=True)
-def nothing_said_yet() -> None:
-    notice.warn_once.cache_clear()
 
 
 @pytest.fixture
