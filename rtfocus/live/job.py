@@ -16,7 +16,7 @@ from platformdirs import user_config_path
 from rtfocus.backend import Backend, CpuBackend, open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
-from rtfocus.errors import UsageError
+from rtfocus.errors import InputCutShort, UsageError
 from rtfocus.frame import StreamInfo
 from rtfocus.keyframes import beside
 from rtfocus.live.control import Control
@@ -108,6 +108,7 @@ class LiveJob:
         self._feed, self._metrics = Feed(), Metrics()
         self._ended = threading.Event()
         self._interrupted = False
+        self._cut: InputCutShort | None = None
         self._playing = source
         self._next: str | None = None
 
@@ -148,6 +149,8 @@ class LiveJob:
                 with self._open(source) as reader:
                     self._feed.source = _describe(source, reader.info)
                     self._play(source, reader, on_frame)
+            if self._cut is not None:
+                raise self._cut
             if self._sinks.errors:
                 raise self._sinks.errors[0]
             if self._interrupted:
@@ -236,6 +239,7 @@ class LiveJob:
             if settings.serve is not None:
                 self._control.apply({"type": "set", "playing": False})
             else:
+                self._cut = player.cut
                 player.close()
 
         player = Player(open_at, self._wish, loop=settings.loop, on_end=on_end)

@@ -79,7 +79,8 @@ class Player(Reader):
         """
         self._open, self._wish, self._on_end = open_source, wish, on_end
         self._woken, self._closed = threading.Event(), False
-        self._warned = False
+        self.cut: InputCutShort | None = None
+        """Why the file has ended too early, if it has."""
         first = wish()
         self._version = first.seek_version
         self._reader = open_source(first.seek)
@@ -176,9 +177,9 @@ class Player(Reader):
         try:
             return next(self._frames, None)
         except InputCutShort as error:
-            if not self._warned:
-                self._warned = True
+            if self.cut is None:
                 _log.warning("%s", error)
+            self.cut = error
             return None
 
     def _sleep(self, seconds: float) -> bool:

@@ -217,6 +217,19 @@ class TestFailingOutputs:
         assert has_ended()
 
 
+def test_a_file_that_breaks_off_is_told_and_what_was_read_is_kept(tmp_path: Path) -> None:
+    whole, cut, output = (tmp_path / name for name in ("whole.mkv", "cut.mkv", "out.mp4"))
+    refocus("pattern:96x64@10,2s", str(whole), view="original", crf=1)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    depth = tmp_path / "depth.npy"
+    np.save(depth, np.linspace(0, 1, 96, dtype=np.float32) * np.ones((64, 1), np.float32))
+    run = LiveRun(str(cut), [output], realtime=True, depth=str(depth))
+    with run, pytest.raises(InputCutShort):
+        run.finish()
+    assert 0 < len(decode(output)[0]) < 20
+    assert has_ended()
+
+
 class TestRecordOriginal:
     def test_it_can_be_refocused(self, tmp_path: Path) -> None:
         output, original, again = (tmp_path / f"{n}.mp4" for n in ("a", "orig", "again"))
