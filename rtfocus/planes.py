@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rtfocus.frame import Image
+from rtfocus.kernels.from_yuv import yuv_to_rgb
 from rtfocus.kernels.jit import F32
 
 if TYPE_CHECKING:
@@ -56,3 +60,11 @@ class CodedPicture:
         """Height, width and channels of the upright picture."""
         height, width = self.planes.luma.shape
         return (width, height, 3) if self.orientation.transpose else (height, width, 3)
+
+    def to_rgb(self) -> Image:
+        """The upright picture, converted on the host, where all three planes must be."""
+        luma, cb, cr = map(np.ascontiguousarray, self.planes.arrays)
+        height, width = luma.shape
+        out = np.empty((height, 3 * width), np.uint8)
+        yuv_to_rgb(luma, cb, cr, self.shift_x, self.shift_y, self.taps, self.matrix, out, 0, height)
+        return self.orientation.apply(out.reshape(height, width, 3))

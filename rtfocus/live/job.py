@@ -226,7 +226,9 @@ class LiveJob:
         rate = None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
 
         def open_at(start: float) -> Reader:
-            return open_reader(source, rate, on_loss=settings.on_loss, start=start)
+            return open_reader(
+                source, rate, self._backend.decoding, on_loss=settings.on_loss, start=start
+            )
 
         if _is_live_source(source):
             reader = open_at(0.0)

@@ -9,10 +9,11 @@ from rtfocus.errors import InputError, UsageError
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.camera import is_camera, open_camera
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.stream import open_stream
-from rtfocus.readers.video import Decoding, VideoReader
+from rtfocus.readers.video import VideoReader
 from rtfocus.settings import OnLoss
 
 __all__ = ["Decoding", "Reader", "open_reader"]
@@ -33,7 +34,8 @@ def open_reader(
             `pattern[:WxH@RATE,DURATIONs]`, `camera:N[:WxH][@RATE][,FORMAT]` or /dev/videoN, or the
             URL of a stream. What a file is, is told by its content, not its name.
         rate: frames per second, for a directory of images only; 25 if None.
-        decoding: a device that decodes video.
+        decoding: a device that decodes files and converts pictures; the image of a frame may then
+            be a `rtfocus.planes.CodedPicture`.
         on_loss: of a camera or stream: wait for it to come back, or stop with `InputCutShort`.
         start: time in seconds; frames begin with the one that is shown then, which is the last
             after the end, with the times they have in the file and numbers from 0. At 0 they begin
@@ -51,9 +53,9 @@ def open_reader(
     if source == "pattern" or source.startswith("pattern:"):
         return PatternReader(source, start)
     if is_camera(source):
-        return open_camera(source, on_loss)
+        return open_camera(source, on_loss, decoding)
     if is_address(source):
-        return open_stream(source, on_loss, start)
+        return open_stream(source, on_loss, start, decoding)
     path = Path(source)
     if path.is_dir():
         return SequenceReader(source, rate, start)

@@ -19,6 +19,7 @@ from rtfocus.readers.base import Reader
 from rtfocus.readers.cameras import list_cameras
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.clock import LiveClock
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.feed import LiveFeed
 from rtfocus.readers.reopening import ReopeningReader
 from rtfocus.settings import OnLoss
@@ -87,12 +88,13 @@ def parse_camera(source: str) -> CameraRequest:
     return CameraRequest(source, index, match["path"], size, rate, match["format"])
 
 
-def open_camera(source: str, on_loss: OnLoss = "wait") -> Reader:
+def open_camera(source: str, on_loss: OnLoss = "wait", decoding: Decoding | None = None) -> Reader:
     """Open a camera.
 
     Args:
         source: as the user gave it, see `parse_camera`.
         on_loss: what to do when it is lost, see `ReopeningReader`.
+        decoding: see `LiveFeed`.
 
     Raises:
         UsageError: not written like a camera.
@@ -100,12 +102,12 @@ def open_camera(source: str, on_loss: OnLoss = "wait") -> Reader:
     """
     request = parse_camera(source)
     clock = LiveClock()
-    connect = functools.partial(_connect, request, clock)
+    connect = functools.partial(_connect, request, clock, decoding)
     return Capture(source, lambda: ReopeningReader(source, connect, on_loss), hold=_HOLD_S)
 
 
-def _connect(request: CameraRequest, clock: LiveClock) -> LiveFeed:
-    return LiveFeed(request.source, "camera", open_device(request), clock)
+def _connect(request: CameraRequest, clock: LiveClock, decoding: Decoding | None) -> LiveFeed:
+    return LiveFeed(request.source, "camera", open_device(request), clock, decoding)
 
 
 def open_device(request: CameraRequest, system: str = sys.platform) -> av.container.InputContainer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import av
 import numpy as np
@@ -23,6 +23,7 @@ from rtfocus.kernels.from_yuv import Samples, yuv_to_rgb
 from rtfocus.kernels.jit import F32
 from rtfocus.planes import CodedPicture, Planes
 from rtfocus.readers.alpha import over_black
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.tone import HDR_TRANSFERS, ToneMapper, find_mapper
 
@@ -88,6 +89,19 @@ class ColourConverter:
         self._taps = _TAPS_CENTRED if codec in _CENTRED_CHROMA else _TAPS_LEFT
         self._reformatter = VideoReformatter()
         self._announced = False
+
+    def upright(
+        self, frame: av.VideoFrame, orientation: Orientation, decoding: Decoding | None
+    ) -> Any:
+        """The upright picture, RGB; where a device can convert it, a `CodedPicture`.
+
+        `InputError` where its format can't be converted.
+        """
+        if decoding is not None:
+            coded = self.coded(frame, orientation, decoding.planes(frame))
+            if coded is not None:
+                return coded
+        return orientation.apply(self.convert(frame))
 
     def convert(self, frame: av.VideoFrame) -> Image:
         """The picture as it is stored, (h, w, 3); `InputError` where its format can't be converted.

@@ -20,6 +20,7 @@ from rtfocus.frame import Frame, StreamInfo
 from rtfocus.readers.base import Reader
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.colour import ColourConverter
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.video import main_stream, orientation
 
 _log = logging.getLogger("rtfocus")
@@ -47,6 +48,7 @@ class LiveFeed(Reader):
         kind: Literal["camera", "stream"],
         container: av.container.InputContainer,
         clock: LiveClock,
+        decoding: Decoding | None = None,
     ) -> None:
         """Take over an open container and wait for its first picture.
 
@@ -55,11 +57,14 @@ class LiveFeed(Reader):
             kind: for `info`.
             container: with timeouts; closed with this reader, also when an error is raised here.
             clock: that places the pictures in time.
+            decoding: a device that converts what is decoded here; the image of a frame is then a
+                `CodedPicture` wherever possible.
 
         Raises:
             InputError: no video, or no picture that can be decoded within 10 s.
         """
         self._source, self._container, self._clock = source, container, clock
+        self._decoding = decoding
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._warned = False
@@ -96,7 +101,7 @@ class LiveFeed(Reader):
                     f"{self._size[0]}x{self._size[1]} to {picture.width}x{picture.height}"
                 )
             pts = self._clock.place(picture.time, arrival)
-            image = self._orientation.apply(self._colour.convert(picture))
+            image = self._colour.upright(picture, self._orientation, self._decoding)
             yield Frame(image, index, pts, LIVE_TIME_BASE, captured=arrival)
             index += 1
             following = next(self._pictures, None)

@@ -6,13 +6,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 
 from rtfocus.errors import InputCutShort, InputError
-from rtfocus.frame import Frame, Image, StreamInfo
+from rtfocus.frame import Frame, StreamInfo
 from rtfocus.live.backoff import Backoff
+from rtfocus.planes import CodedPicture
 from rtfocus.readers.base import Reader
 from rtfocus.settings import OnLoss
 
@@ -88,11 +90,16 @@ class ReopeningReader(Reader):
             return
 
 
-def fit(image: Image, size: tuple[int, int]) -> Image:
-    """The picture at another (width, height), its proportions kept, black around it."""
+def fit(image: Any, size: tuple[int, int]) -> Any:
+    """The picture at another (width, height), its proportions kept, black around it.
+
+    A `CodedPicture` stays one where its size is right.
+    """
     height, width, _ = image.shape
     if (width, height) == size:
         return image
+    if isinstance(image, CodedPicture):
+        image = image.to_rgb()
     scale = min(size[0] / width, size[1] / height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     out = np.zeros((size[1], size[0], 3), np.uint8)

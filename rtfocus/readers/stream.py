@@ -10,6 +10,7 @@ from rtfocus.readers.address import check_address, shown
 from rtfocus.readers.base import Reader
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.clock import LiveClock
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.feed import LiveFeed
 from rtfocus.readers.reopening import ReopeningReader
 from rtfocus.readers.video import VideoReader
@@ -40,7 +41,12 @@ _OPTIONS = {
 }
 
 
-def open_stream(url: str, on_loss: OnLoss = "wait", start: float = 0.0) -> Reader:
+def open_stream(
+    url: str,
+    on_loss: OnLoss = "wait",
+    start: float = 0.0,
+    decoding: Decoding | None = None,
+) -> Reader:
     """Open a stream.
 
     One that states how long it lasts, as a clip on a web server does, is read like a file, without
@@ -50,6 +56,7 @@ def open_stream(url: str, on_loss: OnLoss = "wait", start: float = 0.0) -> Reade
         url: as the user gave it.
         on_loss: what to do when it is lost, see `ReopeningReader`.
         start: of what is read like a file, see `open_reader`.
+        decoding: see `LiveFeed`.
 
     Raises:
         UsageError: no URL of `INPUT_SCHEMES`.
@@ -59,20 +66,23 @@ def open_stream(url: str, on_loss: OnLoss = "wait", start: float = 0.0) -> Reade
     first = open_address(url) if scheme.startswith("http") else None
     if first is not None and first.duration:
         first.close()
-        return VideoReader(url, start=start)
-    connect = _Connections(url, first)
+        return VideoReader(url, decoding, start=start)
+    connect = _Connections(url, first, decoding)
     return Capture(shown(url), lambda: ReopeningReader(shown(url), connect, on_loss), hold=_HOLD_S)
 
 
 class _Connections:
     """Connects again and again, the first time with what is open already, if anything is."""
 
-    def __init__(self, url: str, first: av.container.InputContainer | None) -> None:
-        self._url, self._first, self._clock = url, first, LiveClock()
+    def __init__(
+        self, url: str, first: av.container.InputContainer | None, decoding: Decoding | None
+    ) -> None:
+        self._url, self._first, self._decoding = url, first, decoding
+        self._clock = LiveClock()
 
     def __call__(self) -> LiveFeed:
         container, self._first = self._first or open_address(self._url), None
-        return LiveFeed(shown(self._url), "stream", container, self._clock)
+        return LiveFeed(shown(self._url), "stream", container, self._clock, self._decoding)
 
 
 def open_address(url: str) -> av.container.InputContainer:

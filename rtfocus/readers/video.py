@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import cast
 
 import av
 import av.container
@@ -20,10 +20,10 @@ from av.video.stream import VideoStream
 
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.planes import Planes
 from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
+from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.seeking import pts_at, shown_from
 from rtfocus.readers.timeline import Timeline
@@ -49,16 +49,6 @@ _TIMEOUT_S = 10.0
 """Of a web server that stops sending."""
 
 _CHECK = "Check that the file plays; if it is still being written or copied, wait for that to end."
-
-
-class Decoding(Protocol):
-    """A device that decodes video, and converts pictures to RGB itself."""
-
-    def open(self, source: str) -> av.container.InputContainer | None:
-        """Open a file to be decoded there; None where that cannot be, having said why."""
-
-    def planes(self, frame: av.VideoFrame) -> Planes | None:
-        """A decoded picture's planes in the device's memory; None if it is in the host's."""
 
 
 class VideoReader(Reader):
@@ -118,7 +108,8 @@ class VideoReader(Reader):
             begun = pts if begun is None else begun
             if (picture.width, picture.height) != self._size:
                 raise self._size_change(picture, self._size, index, (pts - begun) * time_base)
-            yield Frame(self._image(picture), index, pts, time_base, picture.duration)
+            image = self._colour.upright(picture, self._orientation, self._decoding)
+            yield Frame(image, index, pts, time_base, picture.duration)
             index += 1
         if not self._closed:
             self._check_complete(index, (self._timeline.end - (begun or 0)) * time_base)
@@ -194,14 +185,6 @@ class VideoReader(Reader):
             self._begin()
             return self._first_picture()
         return first
-
-    def _image(self, picture: av.VideoFrame) -> Any:
-        if self._decoding is not None:
-            planes = self._decoding.planes(picture)
-            coded = self._colour.coded(picture, self._orientation, planes)
-            if coded is not None:
-                return coded
-        return self._orientation.apply(self._colour.convert(picture))
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         while (pictures := self._step()) is not None:

@@ -8,12 +8,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from live.peers import Server, encode_mpegts
 
 from rtfocus.backend import open_backend
+from rtfocus.cuda.transfer import Uploader
 from rtfocus.device import Device, resolve
 from rtfocus.engine import Engine
-from rtfocus.frame import Image
+from rtfocus.frame import Frame, Image, StreamInfo
+from rtfocus.live.job import LiveJob
 from rtfocus.live.state import Focus, LiveState
+from rtfocus.planes import CodedPicture
 from rtfocus.readers import open_reader
 from rtfocus.run import refocus
 from rtfocus.settings import Settings
@@ -71,3 +75,40 @@ def test_a_file_in_real_time(tmp_path: Path) -> None:
         shown = [frame.pts for frame in container.decode(video=0)]
     assert len(shown) == summary.frames > 0
     assert shown == sorted(set(shown))
+
+
+@pytest.mark.usefixtures("gpu_device")
+def test_a_stream_crosses_as_it_was_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recordings are RGB all the same."""
+    crossed: list[Frame] = []
+    upload = Uploader._start
+    monkeypatch.setattr(
+        Uploader, "_start", lambda self, frame: crossed.append(frame) or upload(self, frame)
+    )
+    output, original = tmp_path / "out.mkv", tmp_path / "original.mkv"
+    settings = Settings(
+        device="cuda", focus_disparity=0.5, record_original=str(original), crf=0.0,
+        encoder_preset="ultrafast",
+    )  # fmt: skip
+    with Server(encode_mpegts()) as server:
+        job = LiveJob(server.url, [str(output)], settings)
+
+        def on_frame(count: int, _: StreamInfo) -> None:
+            if count == 3:
+                job.stop()
+
+        with pytest.raises(KeyboardInterrupt):
+            job.run(on_frame)
+    assert len(crossed) >= 3
+    kept = {frame.image.to_rgb().tobytes() for frame in crossed}  # type: ignore[attr-defined]
+    assert all(isinstance(frame.image, CodedPicture) for frame in crossed)
+    with av.open(str(original)) as container:
+        recorded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(recorded) >= 3
+    sent = [np.frombuffer(each, np.uint8).reshape(64, 96, 3).astype(int) for each in kept]
+    for picture in recorded:
+        assert min(np.abs(picture - each).mean() for each in sent) < 2
+    with av.open(str(output)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == len(recorded)
