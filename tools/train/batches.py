@@ -13,9 +13,7 @@ from composites import Composites
 from photographs import Photographs
 from rooms import Rooms
 from samples import Sample
-
-_SIZES = ((128, 224), (128, 224), (160, 256), (160, 256), (192, 320), (192, 320), (224, 160))
-_SHARES = (0.7, 0.18, 0.12)  # photographs, composites, rooms
+from stages import Stage
 
 
 @dataclass(slots=True)
@@ -43,7 +41,10 @@ class Batch:
 class Mixer:
     """Makes batch after batch."""
 
-    def __init__(self, photographs: Photographs, rooms: Rooms, seed: int, batch: int) -> None:
+    def __init__(
+        self, photographs: Photographs, rooms: Rooms, stage: Stage, seed: int, batch: int
+    ) -> None:
+        self._stage = stage
         self._photographs, self._composites = photographs, Composites(photographs)
         self._rooms, self._seed = rooms, seed
         self._pairs = max(1, batch * 3 // 16)
@@ -52,7 +53,7 @@ class Mixer:
     def make(self, step: int) -> Batch:
         """Batch number `step`, the same whenever it is made."""
         rng = np.random.default_rng((self._seed, step))
-        size = _SIZES[rng.integers(len(_SIZES))]
+        size = self._stage.sizes[rng.integers(len(self._stage.sizes))]
         firsts, seconds, thetas = [], [], []
         for i in range(self._firsts):
             first, again = self._draw(rng, size)
@@ -79,7 +80,7 @@ class Mixer:
 
     def _draw(self, rng: np.random.Generator, size: tuple[int, int]) -> tuple[Sample, Sample]:
         """A frame, and what the next one is made of."""
-        kind = rng.choice(3, p=_SHARES)
+        kind = rng.choice(3, p=self._stage.shares)
         if kind == 1:
             return self._composites.draw_pair(rng, size)
         sample = (self._rooms if kind == 2 else self._photographs).draw(rng, size)

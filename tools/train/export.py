@@ -52,9 +52,11 @@ def load(checkpoint: Path) -> SmallDPT:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
     network = SmallDPT()
     prefix = "module."
-    network.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in state.items() if prefix in name}
-    )
+    state = {name.removeprefix(prefix): value for name, value in state.items() if prefix in name}
+    if not any(name.endswith("running_mean") for name in state):
+        network.eval()
+        network.fold()
+    network.load_state_dict(state)
     return network.eval()
 
 

@@ -9,11 +9,13 @@ separable.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 # Expansion, output channels, blocks, stride and kernel of the stages of EfficientNet-Lite0 (Tan and
 # Le, ICML 2019) but the last, whose 320 channels take a fifth of the weights and give little.
@@ -171,6 +173,17 @@ class SmallDPT(nn.Module):
         self.register_buffer("binomial", (taps.outer(taps) / 16)[None, None], persistent=False)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+
+    def fold(self) -> None:
+        """Merge every batch normalisation, as evaluated, into the convolution before it.
+
+        The answers stay; training goes on nearly twice as fast, at a lower rate.
+        """
+        for layers in [m for m in self.modules() if isinstance(m, nn.Sequential)]:
+            for at, (first, second) in enumerate(itertools.pairwise(list(layers))):
+                if isinstance(second, nn.BatchNorm2d):
+                    layers[at] = fuse_conv_bn_eval(first, second)
+                    layers[at + 1] = nn.Identity()
 
     def forward(self, picture: Tensor) -> Tensor:
         x = (picture - self.mean) / self.std

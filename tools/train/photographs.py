@@ -33,8 +33,8 @@ class _Photograph:
 class Photographs:
     """All photographs of one split, decoded into memory (about 0.4 MB each)."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        """Read them.
+    def __init__(self, folder: Path, split: str, least_crop: float = 1.0) -> None:
+        """Read them; what is drawn is at least `least_crop` of the width that fits.
 
         Raises:
             FileNotFoundError: the folder holds no such set.
@@ -42,6 +42,7 @@ class Photographs:
         with (folder / "index.csv").open(newline="") as index:
             rows = [row for row in csv.DictReader(index) if row["split"] == split]
         self._all = [_read(folder, row) for row in rows]
+        self._least_crop = least_crop
 
     def __len__(self) -> int:
         return len(self._all)
@@ -57,7 +58,7 @@ class Photographs:
         photo = self._all[rng.integers(len(self._all))]
         height, width = photo.label.shape
         aspect = size[1] / size[0] * rng.uniform(0.9, 1.1)
-        crop_width = min(width, height * aspect) * rng.uniform(0.6, 1.0)
+        crop_width = min(width, height * aspect) * rng.uniform(self._least_crop, 1.0)
         crop_height = min(crop_width / aspect, height)
         # of an upright picture rather the upper half, where the face is: framed like a webcam's
         upwards = 2.0 if height > width and size[1] > size[0] else 1.0

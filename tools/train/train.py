@@ -25,6 +25,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from batches import Batch, Mixer
 from export import load
+from exported import read_exported
 from losses import (
     PENALTIES,
     consistency,
@@ -35,11 +36,10 @@ from losses import (
 from network import SmallDPT
 from photographs import Photographs
 from rooms import Rooms
+from stages import STAGES
 from stereo import Pairs, StereoLoss
 
 _ABSOLUTE, _CONSISTENCY, _STEREO = 0.3, 0.3, 1.0
-_GRADIENT = (0.5, 1.5)  # first shapes, then, while the learning rate comes down, edges
-_LABEL_EDGES = (0.0, 0.5)  # weight of a teacher's edges at full size, likewise: they are soft
 _BACKBONE_RATE = 0.4  # of the learning rate: those weights know something already
 _WARMUP = 100
 _REPORT, _SAVE, _VALIDATE = 50, 250, 500
@@ -53,11 +53,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
-    photographs = Photographs(options.data, "train")
+    stage = STAGES[options.stage]
+    photographs = Photographs(options.data, "train", stage.least_crop)
     validation = Photographs(options.data, "val")
-    mixer = Mixer(
-        photographs, Rooms(options.rooms, photographs, options.seed), options.seed, options.batch
-    )
+    rooms = Rooms(options.rooms, photographs, options.seed)
+    mixer = Mixer(photographs, rooms, stage, options.seed, options.batch)
     trainer = Trainer(options, device)
     trainer.resume()
     log = _Log(options.out / "log.csv", trainer.step)
@@ -83,11 +83,8 @@ class Trainer:
         self.step = 0
         self._options, self._device = options, device
         self._cooling = max(1, round(options.steps * options.cooldown))
-        network = SmallDPT()
-        network.backbone.load_imagenet()
-        if options.start:
-            network.load_state_dict(load(options.start).state_dict())
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self._stage = STAGES[options.stage]
+        self.network = _first(options.start).to(device, memory_format=torch.channels_last)
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True
         )
@@ -125,17 +122,18 @@ class Trainer:
         return prediction.float()
 
     def _terms(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        penalty = PENALTIES[self._options.penalty]
+        penalty, stage = PENALTIES[self._options.penalty], self._stage
         target = batch.inverse_depth
         residual = normalised(prediction) - normalised(target)
         spread = (target - target.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=(2, 3))
         off = (batch.confidence * (prediction - target).abs()).mean(dim=(2, 3)) / (spread + 0.02)
         cooling = self.step >= self._options.steps - self._cooling
-        edges = torch.maximum(batch.edges, _LABEL_EDGES[cooling] * batch.confidence)
+        edges = torch.maximum(batch.edges, stage.label_edges[cooling] * batch.confidence)
         firsts, seconds = prediction[: batch.pairs], prediction[-batch.pairs :]
         terms = {
             "ssi": scale_shift_invariant(residual, batch.confidence, penalty),
-            "gradient": _GRADIENT[cooling] * gradient_matching(residual, batch.confidence, edges),
+            "gradient": stage.gradient[cooling]
+            * gradient_matching(residual, batch.confidence, edges),
             "absolute": _ABSOLUTE * (off[:, 0] * batch.absolute).mean(),
             "consistency": _CONSISTENCY
             * consistency(firsts, seconds, batch.theta, batch.static[-batch.pairs :]),
@@ -152,7 +150,7 @@ class Trainer:
         """Up in the first steps, level, and down in the last."""
         options = self._options
         left = (options.steps - self.step) / self._cooling
-        return float(options.rate * min(1.0, (self.step + 1) / _WARMUP, max(left, 0.01)))
+        return float(self._stage.rate * min(1.0, (self.step + 1) / _WARMUP, max(left, 0.01)))
 
     def _state(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
@@ -177,6 +175,14 @@ class Trainer:
             self.step = saved["step"]
             for name, part in self._state().items():
                 part.load_state_dict(saved[name])
+
+
+def _first(start: Path | None) -> SmallDPT:
+    if start is None:
+        network = SmallDPT()
+        network.backbone.load_imagenet()
+        return network
+    return read_exported(start) if start.suffix == ".onnx" else load(start)
 
 
 @torch.no_grad()
@@ -238,11 +244,13 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("data", type=Path, help="photographs with labels (photographs.py)")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
-    parser.add_argument("--start", type=Path, help="a checkpoint to take first weights from")
+    parser.add_argument(
+        "--start", type=Path, help="first weights: a checkpoint, or an exported network"
+    )
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share of the steps")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    parser.add_argument("--stage", choices=list(STAGES), default="shapes", help="stages.py")
     parser.add_argument("--rooms", type=int, default=1500, help="rooms and streets to render")
     parser.add_argument("--penalty", choices=sorted(PENALTIES), default="absolute")
     parser.add_argument("--stereo", type=Path, help="stereo pairs to train on too (stereo.py)")

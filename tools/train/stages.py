@@ -1,0 +1,50 @@
+"""What is trained, and how hard: first shapes, then edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The settings of one run.
+
+    Attributes:
+        gradient: weight of the multi-scale gradients, before and while the learning rate comes
+            down.
+        label_edges: weight of full-size gradients where a teacher's label is steep, likewise.
+        sizes: heights and widths of the batches, one of them at random per batch.
+        shares: of photographs, composites and rooms.
+        least_crop: of a photograph's width.
+        rate: learning rate.
+    """
+
+    gradient: tuple[float, float]
+    label_edges: tuple[float, float]
+    sizes: tuple[tuple[int, int], ...]
+    shares: tuple[float, float, float]
+    least_crop: float
+    rate: float
+
+
+STAGES = {
+    # From ImageNet weights. A teacher's edges are soft: they hardly count at full size.
+    "shapes": Stage(
+        gradient=(0.5, 1.5),
+        label_edges=(0.0, 0.5),
+        sizes=(*[(128, 224)] * 2, *[(160, 256)] * 2, *[(192, 320)] * 2, (224, 160)),
+        shares=(0.7, 0.18, 0.12),
+        least_crop=0.6,
+        rate=1e-3,
+    ),
+    # From what has learned shapes, at the sizes that are asked for later. Soft as a teacher's edges
+    # are, they were sharper than those of a network that had not been told of them.
+    "edges": Stage(
+        gradient=(2.0, 2.0),
+        label_edges=(1.5, 1.5),
+        sizes=(*[(160, 256)] * 2, *[(192, 320)] * 3, (256, 416), (256, 192)),
+        shares=(0.6, 0.22, 0.18),
+        least_crop=0.7,
+        rate=4e-4,
+    ),
+}
