@@ -20,6 +20,10 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class Sink(Protocol[T_contra]):
     """What an outlet needs of a `rtfocus.writers.base.Writer`."""
 
+    @property
+    def watched(self) -> bool:
+        """Whether items are of use to anyone now."""
+
     def write(self, item: T_contra, /) -> None:
         """Take one item."""
 
@@ -74,6 +78,11 @@ class Outlet(Generic[T]):
     def written(self) -> int:
         """Frames written."""
         return self._written
+
+    @property
+    def wants(self) -> bool:
+        """Whether it takes items that are of use to anyone; see `Writer.watched`."""
+        return self._error is None and self._opened.result().watched
 
     @property
     def error(self) -> Exception | None:

@@ -76,18 +76,18 @@ class Outputs:
     @property
     def is_shown(self) -> bool:
         """Whether pictures are shown in a window."""
-        return any(outlet.error is None for outlet in self._shown)
+        return any(outlet.wants for outlet in self._shown)
 
     @property
     def is_sent(self) -> bool:
-        """Whether pictures are sent or recorded."""
-        return any(outlet.error is None for outlet in self._sent)
+        """Whether pictures are recorded, or sent to where someone may watch them."""
+        return any(outlet.wants for outlet in self._sent)
 
     @property
     def is_recorded(self) -> bool:
         """Whether the original or depth is recorded."""
         recordings: list[Outlet[Any]] = [*self._originals, *self._depths]
-        return any(outlet.error is None for outlet in recordings)
+        return any(outlet.wants for outlet in recordings)
 
     @property
     def errors(self) -> tuple[Exception, ...]:
@@ -176,6 +176,7 @@ class _DepthSink:
 
     def __init__(self, name: str, info: StreamInfo, overwrite: bool) -> None:
         self._writer = open_depth_writer(name, info, overwrite=overwrite)
+        self.watched = True
 
     def write(self, item: tuple[Frame, Disparity]) -> None:
         self._writer.write(*item)

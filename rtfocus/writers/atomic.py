@@ -61,6 +61,8 @@ class AtomicOutput(ABC):
     A writer implements `_finish`, and `_release` where it holds something open.
     """
 
+    watched = True  # what is kept may be of use to anyone
+
     def __init__(self, target: Path, *, overwrite: bool) -> None:
         self._target = target
         self._part = Part(target, overwrite=overwrite)

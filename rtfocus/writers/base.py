@@ -24,6 +24,10 @@ class Writer(Protocol):
 
     takes: Form
 
+    @property
+    def watched(self) -> bool:
+        """Whether frames are of use to anyone now; True where that is not known."""
+
     def write(self, frame: Frame) -> None:
         """Add one frame; `OutputError` if that fails."""
 

@@ -12,6 +12,11 @@ class LiveWriter(Writer):
 
     takes: Form = "rgb"
 
+    @property
+    def watched(self) -> bool:
+        """Whether frames are of use to anyone now; True where that is not known."""
+        return True
+
     def discard(self) -> None:
         """The same as `close`."""
         self.close()

@@ -15,8 +15,12 @@ from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
 from rtfocus.writers.even import crop_to_even, even_size
 from rtfocus.writers.live import LiveWriter
+from rtfocus.writers.openers import Openers
 
 _DEFAULT_RATE = Fraction(30)
+
+_REST_S = 1.0
+"""Time between two frames while no program has the camera open: one that opens it sees one."""
 
 _REMEDY = {
     "linux": (
@@ -73,11 +77,20 @@ class VirtualCameraWriter(LiveWriter):
             ) from error
         self._period = 1 / rate
         self._due = 0.0
+        self._openers = Openers.of(self.device)
+        self._sent = -_REST_S
 
     @property
     def device(self) -> str:
         """The device in use, as other programs list it."""
         return str(self._camera.device)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a program has the camera open, or it is time for a picture all the same."""
+        if self._openers is None or time.monotonic() - self._sent >= _REST_S:
+            return True
+        return self._openers.any()
 
     def write(self, frame: Frame) -> None:
         """Send one frame, when its turn has come; `OutputError` if that fails."""
@@ -89,6 +102,7 @@ class VirtualCameraWriter(LiveWriter):
             time.sleep(self._due - now)
         # A frame that came early because the one before was late is not held back.
         self._due = max(self._due, now - self._period) + self._period
+        self._sent = time.monotonic()
         try:
             self._camera.send(data)
         except (RuntimeError, OSError) as error:
