@@ -38,7 +38,7 @@ class RenderTask:
 
 Render = Callable[[RenderTask], str]
 """Renders in the thread it is called in, and returns what came of it in words, such as the name of
-the file; raises RtfocusError where it cannot."""
+the file, or "" if it was cancelled before that; raises RtfocusError where it cannot."""
 
 
 class Rendering:
@@ -85,7 +85,7 @@ class Rendering:
     def _run(self, task: RenderTask) -> None:
         try:
             words = self._render(task)
-            self._say("cancelled" if task.cancelled else "done", text=words)
+            self._say("done" if words else "cancelled", text=words)
         except RtfocusError as error:
             self._say("failed", text=str(error))
         except Exception as error:

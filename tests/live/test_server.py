@@ -193,7 +193,7 @@ def test_rendering_says_how_far_it_is() -> None:
         until(lambda: task.cancelled or gate.is_set())
         if task.state.f_number == 16:
             raise InputError("the input broke off")
-        return "clip.out.mp4"
+        return "clip.out.mp4" if gate.is_set() else ""
 
     with serving(render=render) as (server, film), Page(server.port) as page:
         assert page.wait("can")["render"] is True
@@ -209,6 +209,17 @@ def test_rendering_says_how_far_it_is() -> None:
         film.control.apply({"type": "set", "f_number": 16})
         page.ask(type="render", action="start")
         page.wait("render", phase="failed", text="the input broke off")
+
+
+def test_a_rendering_that_is_cancelled_too_late_is_done() -> None:
+    def render(task: RenderTask) -> str:
+        until(lambda: task.cancelled)
+        return "clip.out.mp4"  # the file was finished before it heard of that
+
+    with serving(render=render) as (server, _), Page(server.port) as page:
+        page.ask(type="render", action="start")
+        page.ask(type="render", action="cancel")
+        page.wait("render", phase="done", text="clip.out.mp4")
 
 
 def test_media_are_opened_by_name_and_nothing_else(tmp_path: Path) -> None:
