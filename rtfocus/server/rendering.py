@@ -84,16 +84,16 @@ class Rendering:
 
     def _run(self, task: RenderTask) -> None:
         try:
-            words = self._render(task)
-            self._say("done" if words else "cancelled", text=words)
+            text = self._render(task)
+            phase = "done" if text else "cancelled"
         except RtfocusError as error:
-            self._say("failed", text=str(error))
+            phase, text = "failed", str(error)
         except Exception as error:
             # A thread of its own: nobody else would ever hear of it.
             log.exception("rendering failed")
-            self._say("failed", text=f"unexpected error: {type(error).__name__}: {error}")
-        finally:
-            self._task = None
+            phase, text = "failed", f"unexpected error: {type(error).__name__}: {error}"
+        self._task = None  # whoever hears that it has ended may start the next
+        self._say(phase, text=text)
 
     def _say(self, phase: str, share: float = 0.0, text: str = "") -> None:
         self._tell({"type": "render", "phase": phase, "share": share, "text": text})
