@@ -12,9 +12,9 @@ from rtfocus.backend import open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputError, UsageError
+from rtfocus.focus.steering import open_steering
 from rtfocus.frame import Frame, Image, Map, Scale, StreamInfo
 from rtfocus.settings import Settings
-from rtfocus.steering import open_steering
 
 _TIME_BASE = Fraction(1, 1_000_000)
 

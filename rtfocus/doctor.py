@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple, cast
 
-import av
 import cv2
 import numpy as np
 from numba.core.caching import FunctionCache
 
+from rtfocus.checks import Check, can_encode
 from rtfocus.depth.network import NetworkDepth
 from rtfocus.device import has_driver, resolve
 from rtfocus.errors import RtfocusError
@@ -29,22 +28,6 @@ ENCODERS = ("libx264", "libx265")
 
 ENOUGH_MEMORY = 700
 """Free memory in MB that refocusing 1080p takes at most."""
-
-
-class Check(NamedTuple):
-    """One line of the doctor's report.
-
-    Attributes:
-        name: what was looked at.
-        ok: whether rtfocus can use it.
-        detail: what was found.
-        remedy: what to do about it; empty where nothing needs doing.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
 
 
 def doctor_checks() -> list[Check]:
@@ -76,20 +59,6 @@ def _encoders() -> Check:
         f"{ENCODERS[0]} cannot be opened; usable: {', '.join(usable) or 'none'}",
         "Install PyAV from its wheel (pip install --force-reinstall av), or use another --codec.",
     )
-
-
-def can_encode(name: str) -> bool:
-    """Whether an encoder opens; that it is listed proves nothing."""
-    try:
-        codec = cast(av.VideoCodecContext, av.CodecContext.create(name, "w"))
-        codec.width, codec.height, codec.pix_fmt = 640, 360, "yuv420p"
-        codec.framerate, codec.time_base = Fraction(30), Fraction(1, 30)
-        if name == "libx265":  # it would tell its life story on stderr
-            codec.options = {"x265-params": "log-level=none"}
-        codec.open()
-    except (av.FFmpegError, av.codec.codec.UnknownCodecError):
-        return False
-    return True
 
 
 def _runtime() -> Check:

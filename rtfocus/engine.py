@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from rtfocus.backend import Backend
 from rtfocus.depth.base import DepthSource
+from rtfocus.focus.steering import Aim, Steering
 from rtfocus.frame import Disparity, Frame
 from rtfocus.lens import Lens
 from rtfocus.live.state import LiveState
 from rtfocus.metrics import Metrics
 from rtfocus.settings import Settings, View
-from rtfocus.steering import Aim, Steering
 from rtfocus.writers import Form
 
 NETWORK_SMOOTHING = 0.5

@@ -16,12 +16,12 @@ from rtfocus.depth.save import open_depth_writer
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
+from rtfocus.focus.steering import Steering, open_steering
 from rtfocus.frame import StreamInfo
 from rtfocus.metrics import Metrics
 from rtfocus.overlap import Ahead
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
-from rtfocus.steering import Steering, open_steering
 from rtfocus.writers import Encoding, Form, Writer, check_output, open_writer
 
 T = TypeVar("T")

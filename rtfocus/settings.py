@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 from cyclopts import Group, Parameter
 
-from rtfocus.aperture import Aperture
 from rtfocus.errors import UsageError, suggest
-from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
+from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
+from rtfocus.focus.rack import Easing, check_rack
 from rtfocus.lens import Lens
-from rtfocus.rack import Easing, check_rack
+from rtfocus.render.aperture import Aperture
 
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
 OnLoss = Literal["wait", "stop"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from rtfocus.bands import Bands
 from rtfocus.frame import Disparity, Image, Map
+from rtfocus.kernels.bands import Bands
 from rtfocus.kernels.upsample import find_sides, snap
 
 _REACH = 2

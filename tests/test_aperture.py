@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Array, convolve, disc, polygon, to_linear
 
-from rtfocus.aperture import Aperture, Spans
 from rtfocus.errors import UsageError
-from rtfocus.layers import Tier, boundaries, plan_layers
-from rtfocus.render import TIERS, LensRenderer
+from rtfocus.render.aperture import Aperture, Spans
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import TIERS, Tier, boundaries, plan_layers
 
 FULL = Tier(growth=0.18, half_from=1e9)
 SIZE = 121

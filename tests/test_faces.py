@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtfocus.errors import UnavailableError
-from rtfocus.faces import Face, FaceChooser, FaceFocus, YuNet
-from rtfocus.focus import FocusPoint
+from rtfocus.focus.faces import Face, FaceChooser, FaceFocus, YuNet
+from rtfocus.focus.plane import FocusPoint
 from rtfocus.frame import Image
 from rtfocus.models.registry import find_network
 

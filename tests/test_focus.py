@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtfocus.errors import UsageError
-from rtfocus.focus import FocusDisparity, FocusDistance, Focuser, FocusPoint
+from rtfocus.focus.plane import FocusDisparity, FocusDistance, Focuser, FocusPoint
 from rtfocus.frame import Disparity, Frame
 
 IMAGE = np.zeros((90, 160, 3), np.uint8)

@@ -15,11 +15,11 @@ import pytest
 
 from rtfocus.backend import open_backend
 from rtfocus.device import resolve
-from rtfocus.focus import FocusPoint, SteadyPlane
-from rtfocus.follow import Follower, Track, reduce
+from rtfocus.focus.follow import Follower, Track, reduce
+from rtfocus.focus.plane import FocusPoint, SteadyPlane
+from rtfocus.focus.rack import Rack
 from rtfocus.frame import Frame, Image, Map, StreamInfo
 from rtfocus.normalise import Normaliser
-from rtfocus.rack import Rack
 from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.scene import BALLOON_M, ROBOT_M
 from rtfocus.settings import Settings

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from rtfocus.aperture import Aperture
 from rtfocus.frame import Disparity, Image
-from rtfocus.graded import KERNELS, METHODS, grade
 from rtfocus.lens import Lens
 from rtfocus.render import make_renderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.graded import KERNELS, METHODS, grade
 
 
 def texture(height: int, width: int) -> Image:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from reference import psnr
 
-from rtfocus.aperture import Aperture
-from rtfocus.render import TIERS, LensRenderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import TIERS
 
 
 def read(path: Path) -> np.ndarray:

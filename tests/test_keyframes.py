@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtfocus.errors import InputError, OutputError, UsageError
-from rtfocus.focus import FocusDisparity, FocusPoint
-from rtfocus.keyframes import Keyframe, Keyframes, beside
-from rtfocus.rack import EASINGS, ease
+from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
+from rtfocus.focus.plane import FocusDisparity, FocusPoint
+from rtfocus.focus.rack import EASINGS, ease
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SHARES = st.floats(0, 1)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtfocus.aperture import Aperture
 from rtfocus.errors import UsageError
 from rtfocus.frame import Disparity
 from rtfocus.lens import Lens
+from rtfocus.render.aperture import Aperture
 
 
 def test_relative_depth() -> None:

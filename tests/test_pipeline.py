@@ -114,7 +114,7 @@ def test_an_error_in_any_stage_ends_the_job_with_its_own_message(
     target = {
         "reader": "rtfocus.readers.scene.Scene.draw",
         "depth": "rtfocus.depth.scene.SceneDepth.estimate",
-        "render": "rtfocus.render.LensRenderer.render",
+        "render": "rtfocus.render.layered.LensRenderer.render",
         "write": "rtfocus.writers.video.VideoWriter.write",
     }[where]
     monkeypatch.setattr(target, broken)

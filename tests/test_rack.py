@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtfocus.errors import UsageError
-from rtfocus.rack import EASINGS, Easing, Rack, ease
+from rtfocus.focus.rack import EASINGS, Easing, Rack, ease
 
 PLANES = st.floats(-0.2, 1.2)
 TIMES = st.floats(0.1, 3.0)

@@ -11,18 +11,13 @@ import pytest
 from reference import compose, convolve, disc, psnr, to_code, to_linear
 
 from rtfocus import Refocus
-from rtfocus.aperture import Aperture
 from rtfocus.errors import UsageError
 from rtfocus.frame import Disparity, Image, Map
 from rtfocus.lens import Lens
 from rtfocus.readers import open_reader
-from rtfocus.reduced import (
-    ReducedUpsampler,
-    Reduction,
-    reduce_picture,
-    resize_disparity,
-)
 from rtfocus.render import make_renderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.reduced import ReducedUpsampler, Reduction, reduce_picture, resize_disparity
 
 HEIGHT, WIDTH = 240, 384
 Y, X = np.mgrid[:HEIGHT, :WIDTH]

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import compose, convolve, disc, psnr, scatter, to_code, to_linear, two_planes
 
-from rtfocus.aperture import Aperture
 from rtfocus.frame import Disparity
-from rtfocus.layers import Tier, plan_layers
 from rtfocus.lens import Lens
-from rtfocus.render import TIERS, LensRenderer, make_renderer
+from rtfocus.render import make_renderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import TIERS, Tier, plan_layers
 
 FULL = Tier(growth=0.18, half_from=1e9)
 LAYERED = {name: TIERS[name] for name in ("high", "fast")}

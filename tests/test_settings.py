@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rtfocus.errors import UsageError
-from rtfocus.focus import FocusDisparity, FocusDistance, FocusPoint
+from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint
 from rtfocus.settings import Settings, load_config, to_toml
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from rtfocus.errors import UnavailableError, UsageError
-from rtfocus.faces import Face
-from rtfocus.focus import FocusDisparity, FocusPoint
+from rtfocus.focus.faces import Face
+from rtfocus.focus.keyframes import Keyframe, Keyframes
+from rtfocus.focus.plane import FocusDisparity, FocusPoint
+from rtfocus.focus.steering import Aim, Steering, open_steering
 from rtfocus.frame import Disparity, Image
-from rtfocus.keyframes import Keyframe, Keyframes
 from rtfocus.live.state import Focus, LiveState
 from rtfocus.settings import Settings
-from rtfocus.steering import Aim, Steering, open_steering
 
 LEFT, RIGHT = FocusPoint(0.25, 0.5), FocusPoint(0.75, 0.5)
 NEAR, FAR = 0.9, 0.1

@@ -8,7 +8,7 @@ import pytest
 
 from rtfocus.frame import Disparity, Image
 from rtfocus.lens import Lens
-from rtfocus.views import draw_depth, draw_split, draw_view
+from rtfocus.render.views import draw_depth, draw_split, draw_view
 
 HEIGHT, WIDTH = 90, 161
 LENS = Lens(f_number=0.5)

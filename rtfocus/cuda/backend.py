@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rtfocus.backend import Floors, Stages
+from rtfocus.backend.base import Floors, Stages
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.floor import measure_floors, stage_needs
 from rtfocus.cuda.focus import CudaFocuser
@@ -26,12 +26,12 @@ from rtfocus.depth import open_depth
 from rtfocus.depth.base import DepthSource
 from rtfocus.device import Device
 from rtfocus.frame import Disparity, Frame, Image, Map, Scale, StreamInfo
-from rtfocus.graded import GradedRenderer
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
-from rtfocus.render import TIERS
+from rtfocus.render.graded import GradedRenderer
+from rtfocus.render.layers import TIERS
+from rtfocus.render.views import draw_view
 from rtfocus.settings import Settings, View
-from rtfocus.views import draw_view
 from rtfocus.writers import Form
 
 

@@ -12,12 +12,12 @@ from typing import cast
 import av
 import numpy as np
 
+from rtfocus.checks import Check, can_encode
 from rtfocus.cuda.errors import import_cupy
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.network import CudaNetworkDepth
 from rtfocus.cuda.tensorrt import tensorrt_version
 from rtfocus.device import resolve
-from rtfocus.doctor import Check, can_encode
 from rtfocus.errors import RtfocusError
 from rtfocus.frame import Frame
 from rtfocus.models.registry import built_in

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rtfocus.backend import Floors
+from rtfocus.backend.base import Floors
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.rates import copy_rate, half_rate, single_rate
 

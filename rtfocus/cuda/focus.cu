@@ -1,4 +1,4 @@
-// Where the plane of focus lies. See rtfocus/focus.py, whose arithmetic this repeats.
+// Where the plane of focus lies. See rtfocus/focus/plane.py, whose arithmetic this repeats.
 
 #define ROWS 16
 #define DIGITS 8  // of 4 bits

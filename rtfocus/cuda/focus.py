@@ -1,4 +1,4 @@
-"""Where the plane of focus lies, on the GPU: `rtfocus.focus.Focuser` without waiting for it."""
+"""The plane of focus on the GPU: `rtfocus.focus.plane.Focuser`, without waiting for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.errors import UsageError
-from rtfocus.focus import (
+from rtfocus.focus.plane import (
     FOLLOW,
     NOT_METRIC,
     WINDOW,

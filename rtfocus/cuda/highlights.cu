@@ -1,5 +1,5 @@
 // Light that clipped highlights lost, estimated from the pixels around them.
-// See rtfocus/highlights.py, whose arithmetic this repeats.
+// See rtfocus/render/highlights.py, whose arithmetic this repeats.
 //
 // Regions of clipped pixels are numbered by the flat position of their first pixel. No two of them share a
 // block of 2 x 2 pixels, so that sums per region have room in an array of a quarter of the picture's size.

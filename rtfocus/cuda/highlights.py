@@ -15,7 +15,7 @@ _SUMS = 12
 
 
 class CudaHighlights:
-    """See `rtfocus.highlights.restore_highlights`, whose results these are.
+    """See `rtfocus.render.highlights.restore_highlights`, whose results these are.
 
     Only the GPU learns how many regions there are, and whether there are any: where nothing is
     clipped, blocks of threads end as soon as they begin.

@@ -1,5 +1,5 @@
 // The thin lens: layers of like blur, each blurred by the aperture, composited far to near.
-// See rtfocus/render.py, whose arithmetic this repeats.
+// See rtfocus/render/layered.py, whose arithmetic this repeats.
 
 #define CELL 16
 #define NOTHING 255

@@ -1,4 +1,4 @@
-"""The thin lens on the GPU: `rtfocus.render.LensRenderer` with the same layers."""
+"""The thin lens on the GPU: `rtfocus.render.layered.LensRenderer` with the same layers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.aperture import Aperture
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.cuda.graphs import Graphs
 from rtfocus.cuda.highlights import CudaHighlights
 from rtfocus.kernels.colour import ENCODE_STEPS, srgb_tables
 from rtfocus.kernels.membership import CELL
-from rtfocus.layers import MAX_SCALE, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layers import MAX_SCALE, LayerPlan, Tier, plan_layers
 
 TILE = 32
 """Side of the square of pixels that a block of threads works on; as in render.cu."""
@@ -46,7 +46,7 @@ class CudaRenderer:
     def __init__(
         self, gpu: Gpu, tier: Tier, aperture: Aperture, *, highlights: float = 1.0
     ) -> None:
-        """Args: as of `rtfocus.render.LensRenderer`."""
+        """Args: as of `rtfocus.render.layered.LensRenderer`."""
         self._gpu, self._tier, self._aperture = gpu, tier, aperture
         self._highlights = CudaHighlights(gpu, highlights)
         decode, encode = srgb_tables()

@@ -72,7 +72,7 @@ def look_behind(
         level: radius of the level, (h', w').
         scale: size of the level over the picture's, a power of 1/2.
         edge: radius at which every layer begins on its far side; beyond it is behind.
-        lookup: from radius to layer, see `rtfocus.layers.LayerPlan`.
+        lookup: from radius to layer, see `rtfocus.render.layers.LayerPlan`.
         limit: of the lookup.
         layer: of the picture, (h, w).
         behind: the colour found, linear (3, h, w).

@@ -11,13 +11,13 @@ import numpy as np
 from rtfocus.kernels.colour import ENCODE_STEPS
 from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
 from rtfocus.kernels.membership import find_members
-from rtfocus.layers import MAX_SCALE
+from rtfocus.render.layers import MAX_SCALE
 
 Plane = tuple[F32, U8]
 """Linear colour (3, h, w) and layer number (h, w)."""
 
 Steps = tuple[I64, I64, I64, F32]
-"""Per layer: scale, reach, first column, 1 / area (see `rtfocus.layers.LayerPlan`)."""
+"""Per layer: scale, reach, first column, 1 / area (see `rtfocus.render.layers.LayerPlan`)."""
 
 Columns = tuple[I64, I64, F32, I64, F32]
 """Per column of a kernel: across, top, top_part, bottom, bottom_part."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtfocus.kernels.jit import F32, U8, U64, kernel
-from rtfocus.layers import LOOKUP_STEP
+from rtfocus.render.layers import LOOKUP_STEP
 
 CELL = 16
 """Side in pixels of the cells whose layers are kept as sets."""
@@ -16,7 +16,7 @@ NOTHING = 255
 
 @kernel
 def layer_of(radius: float, lookup: U8, limit: float) -> int:
-    """Layer of a signed radius, from the table of a `rtfocus.layers.LayerPlan`."""
+    """Layer of a signed radius, from the table of a `rtfocus.render.layers.LayerPlan`."""
     slot = np.float32(radius + limit) * np.float32(1 / LOOKUP_STEP)
     return lookup[int(min(max(slot, np.float32(0)), np.float32(lookup.size - 1)))]  # type: ignore[no-any-return]
 

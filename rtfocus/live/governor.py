@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from rtfocus.reduced import SIDES, Reduction
+from rtfocus.render.reduced import SIDES, Reduction
 
 _AIM = 30.0
 """Frames a second that are worth a coarser blur, at most."""

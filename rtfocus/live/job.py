@@ -17,8 +17,9 @@ from rtfocus.backend import Backend, CpuBackend, open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
+from rtfocus.focus.keyframes import beside
+from rtfocus.focus.steering import Steering, open_detector
 from rtfocus.frame import StreamInfo
-from rtfocus.keyframes import beside
 from rtfocus.live.control import Control
 from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
 from rtfocus.live.governor import Governor
@@ -40,7 +41,6 @@ from rtfocus.readers.player import Player, Wish
 from rtfocus.server.feed import Feed, Source
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
-from rtfocus.steering import Steering, open_detector
 from rtfocus.writers import is_live_output
 from rtfocus.writers.window import WindowWriter
 

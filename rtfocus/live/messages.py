@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rtfocus.errors import UsageError, suggest
-from rtfocus.focus import FocusDisparity, FocusPoint
-from rtfocus.keyframes import Keyframe
+from rtfocus.focus.keyframes import Keyframe
+from rtfocus.focus.plane import FocusDisparity, FocusPoint
+from rtfocus.focus.rack import EASINGS, Easing
 from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, FocusMode, LiveState
-from rtfocus.rack import EASINGS, Easing
 
 F_NUMBERS = (
     *(1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 2.8, 3.2, 3.5, 4.0, 4.5),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtfocus.errors import UsageError
+from rtfocus.focus.steering import Steering, open_detector
 from rtfocus.frame import StreamInfo
 from rtfocus.live.control import Control
 from rtfocus.live.state import to_settings
@@ -16,7 +17,6 @@ from rtfocus.server.feed import Feed
 from rtfocus.server.media import Media
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
-from rtfocus.steering import Steering, open_detector
 
 if TYPE_CHECKING:
     from rtfocus.server.rendering import RenderTask

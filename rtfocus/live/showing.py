@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtfocus.engine import Engine, Take
+from rtfocus.focus.steering import Aim
 from rtfocus.frame import Disparity, Frame, Image
 from rtfocus.live.caption import mark_lost
 from rtfocus.live.control import Control
@@ -18,7 +19,6 @@ from rtfocus.live.outputs import Outputs
 from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Face, Feed, FrameInfo
 from rtfocus.settings import Settings, View
-from rtfocus.steering import Aim
 
 _BINS = 64
 _HISTOGRAM_EVERY_S = 0.5

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal, get_args
 
 from rtfocus.errors import UsageError
-from rtfocus.focus import FocusDisparity
-from rtfocus.keyframes import Keyframe
-from rtfocus.rack import Easing
+from rtfocus.focus.keyframes import Keyframe
+from rtfocus.focus.plane import FocusDisparity
+from rtfocus.focus.rack import Easing
 from rtfocus.settings import Settings, View
 
 FocusMode = Literal["point", "follow", "face", "disparity", "distance"]

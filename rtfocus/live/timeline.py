@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from rtfocus.errors import OutputError, UsageError
-from rtfocus.keyframes import Keyframes
+from rtfocus.focus.keyframes import Keyframes
 from rtfocus.live.control import Control
 from rtfocus.live.messages import SETTABLE, read_changes
 from rtfocus.live.state import MODES, LiveState, as_messages

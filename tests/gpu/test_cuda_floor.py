@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from make_onnx import write_card, write_network
 
-from rtfocus.aperture import Aperture
 from rtfocus.cuda import floor, network
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.floor import Needs, measure_floors, stage_needs
@@ -26,9 +25,9 @@ from rtfocus.cuda.upsample import CudaUpsampler
 from rtfocus.device import Device
 from rtfocus.frame import Frame
 from rtfocus.kernels.layers import _blur, _running_sum
-from rtfocus.layers import plan_layers
 from rtfocus.lens import Lens
-from rtfocus.render import TIERS
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layers import TIERS, plan_layers
 
 PICTURE, GRID = (96, 128), (24, 32)
 

@@ -9,7 +9,7 @@ from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.focus import CudaFocuser
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.errors import UsageError
-from rtfocus.focus import FocusDisparity, FocusDistance, Focuser, FocusPoint, FocusTarget
+from rtfocus.focus.plane import FocusDisparity, FocusDistance, Focuser, FocusPoint, FocusTarget
 from rtfocus.frame import Disparity, Frame
 
 PIXEL = np.zeros((1, 1, 3), np.uint8)

@@ -6,7 +6,7 @@ import pytest
 
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.highlights import CudaHighlights
-from rtfocus.highlights import CLIPPED, restore_highlights
+from rtfocus.render.highlights import CLIPPED, restore_highlights
 
 SHARP = 3
 

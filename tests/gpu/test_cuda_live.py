@@ -14,6 +14,7 @@ from rtfocus.backend import open_backend
 from rtfocus.cuda.transfer import Uploader
 from rtfocus.device import Device, resolve
 from rtfocus.engine import Engine
+from rtfocus.focus.steering import Steering
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.live.job import LiveJob
 from rtfocus.live.state import Focus, LiveState
@@ -21,7 +22,6 @@ from rtfocus.planes import CodedPicture
 from rtfocus.readers import open_reader
 from rtfocus.run import refocus
 from rtfocus.settings import Settings
-from rtfocus.steering import Steering
 
 SOURCE = "pattern:64x36@10,1s"
 WISHES = (

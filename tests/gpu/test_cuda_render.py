@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from rtfocus.aperture import Aperture
 from rtfocus.cuda.disparity import DeviceDisparity
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.render import CudaRenderer
 from rtfocus.errors import UsageError
 from rtfocus.frame import Disparity
-from rtfocus.layers import SHARP, Tier
 from rtfocus.lens import Lens
 from rtfocus.readers import open_reader
-from rtfocus.render import TIERS, LensRenderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import SHARP, TIERS, Tier
 
 ROUND = Aperture()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rtfocus.focus import FocusPoint
+from rtfocus.focus.plane import FocusPoint
 from rtfocus.live.control import Control
 from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Source

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from rtfocus.cli import app
 from rtfocus.errors import RtfocusError, UsageError
+from rtfocus.focus.rack import EASINGS
 from rtfocus.live.control import Control
 from rtfocus.live.messages import DISPARITY, F_NUMBERS, SETTABLE
 from rtfocus.live.presets import Presets
 from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, LiveState
-from rtfocus.rack import EASINGS
 from rtfocus.settings import Settings, load_config
 
 anything = st.recursive(

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from rtfocus.live.governor import Governor
-from rtfocus.reduced import SIDES, Reduction
+from rtfocus.render.reduced import SIDES, Reduction
 
 
 def run(governor: Governor, reduction: Reduction, cost: dict[int, float], frames: int) -> list[int]:

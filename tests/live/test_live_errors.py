@@ -17,8 +17,8 @@ from rtfocus.errors import (
     UnavailableError,
     UsageError,
 )
-from rtfocus.focus import FocusDisparity
-from rtfocus.keyframes import Keyframe, Keyframes, beside
+from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
+from rtfocus.focus.plane import FocusDisparity
 from rtfocus.run import open_job, refocus
 from rtfocus.settings import Settings
 

@@ -12,9 +12,9 @@ import pytest
 from live.live_run import LiveRun, decode, detail, distance
 from live.page import Page
 from live.peers import PATIENCE_S, wait_until
-from rtfocus.focus import FocusDisparity, FocusPoint
+from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
+from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.frame import Frame, Image
-from rtfocus.keyframes import Keyframe, Keyframes, beside
 from rtfocus.readers.scene import Scene
 from rtfocus.run import refocus
 from rtfocus.writers.video import VideoWriter

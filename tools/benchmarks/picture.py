@@ -20,10 +20,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rtfocus.aperture import Aperture
 from rtfocus.frame import Disparity, Image
 from rtfocus.lens import Lens
-from rtfocus.render import Renderer, make_renderer
+from rtfocus.render import make_renderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.base import Renderer
 
 
 def main() -> None:

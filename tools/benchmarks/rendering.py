@@ -20,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtfocus.aperture import Aperture
 from rtfocus.frame import Image, Map
 from rtfocus.readers import open_reader
-from rtfocus.render import TIERS, LensRenderer
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import TIERS
 
 
 def main() -> None:

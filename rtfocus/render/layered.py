@@ -1,45 +1,27 @@
-"""Blur a picture by its depth."""
+"""The thin lens on a CPU."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.aperture import Aperture
-from rtfocus.bands import Bands
 from rtfocus.frame import Disparity, Image, Map
-from rtfocus.graded import GradedRenderer
-from rtfocus.highlights import restore_highlights, restore_reduced_highlights
+from rtfocus.kernels.bands import Bands
 from rtfocus.kernels.behind import look_behind, reduce_far
 from rtfocus.kernels.colour import linearise, srgb_tables
 from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
-from rtfocus.layers import SHARP, LayerPlan, Tier, plan_layers
 from rtfocus.lens import Lens
-from rtfocus.reduced import ReducedRenderer, Reduction
-
-_FAST = Tier(growth=0.30, half_from=5.0)
-TIERS = {"high": Tier(growth=0.30, half_from=16.0), "fast": _FAST, "live": _FAST}
-"""By quality; on a CPU that of "live" is for a reduced picture, see `rtfocus.reduced`."""
-
-
-class Renderer(Protocol):
-    """Makes the refocused picture."""
-
-    def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
-        """The picture with its plane of focus at the normalised disparity `focus`."""
-
-    def close(self) -> None:
-        """End the renderer's threads; safe to call twice."""
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.highlights import restore_highlights, restore_reduced_highlights
+from rtfocus.render.layers import SHARP, LayerPlan, Tier, plan_layers
 
 
 class LensRenderer:
     """A thin lens: layers blurred by the aperture, composited far to near in linear light.
 
     1. Highlights that were clipped get an estimate of their light back.
-    2. Every pixel goes to the layer of its circle of confusion (`rtfocus.layers`).
+    2. Every pixel goes to the layer of its circle of confusion (`rtfocus.render.layers`).
     3. Behind a blurred foreground a second layer number and colour are guessed from its
        surroundings, so that what shows through its soft edge is background and not a sharp copy of
        the foreground.
@@ -163,24 +145,3 @@ class LensRenderer:
         cells = (-(-height // CELL), -(-width // CELL))
         self._cells = np.empty(cells, np.uint64)
         self._back_cells = np.empty(cells, np.uint64)
-
-
-def make_renderer(
-    method: str,
-    quality: str,
-    *,
-    aperture: Aperture,
-    highlights: float = 1.0,
-    threads: int = 1,
-    reduction: Reduction | None = None,
-) -> Renderer:
-    """The renderer of a method (lens, or one of `rtfocus.graded.METHODS`) and a tier.
-
-    The reduction is that of the tier "live", where others have to agree on it.
-    """
-    if method != "lens":
-        return GradedRenderer(method)
-    renderer = LensRenderer(TIERS[quality], aperture, highlights=highlights, threads=threads)
-    if quality != "live":
-        return renderer
-    return ReducedRenderer(renderer, reduction or Reduction(), threads)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 
-from rtfocus.focus import FocusPoint, disparity_at
+from rtfocus.focus.plane import FocusPoint, disparity_at
+from rtfocus.focus.template import Match, Place, Template, View
 from rtfocus.frame import Image, Map
-from rtfocus.template import Match, Place, Template, View
 
 _THUMBNAIL = 256
 """Longer side of the picture that is searched."""

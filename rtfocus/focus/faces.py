@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from rtfocus.errors import UnavailableError
-from rtfocus.focus import FocusPoint
+from rtfocus.focus.plane import FocusPoint
 from rtfocus.frame import Image
 
 _DETECT_EVERY = 0.1

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from rtfocus.frame import Disparity, Image, Map
-from rtfocus.layers import SHARP
 from rtfocus.lens import Lens
+from rtfocus.render.layers import SHARP
 
 View = Literal["result", "original", "depth", "coc", "split"]
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.aperture import Aperture, Spans
+from rtfocus.render.aperture import Aperture, Spans
 
 SHARP = 0.5
 """Radius in pixels below which nothing is blurred."""
@@ -42,6 +42,11 @@ class Tier:
 
     growth: float
     half_from: float
+
+
+_FAST = Tier(growth=0.30, half_from=5.0)
+TIERS = {"high": Tier(growth=0.30, half_from=16.0), "fast": _FAST, "live": _FAST}
+"""By quality; on a CPU that of "live" is for a reduced picture, see `rtfocus.render.reduced`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from rtfocus.errors import InputError, OutputError, UsageError, suggest
-from rtfocus.focus import FocusDisparity, FocusPoint
-from rtfocus.rack import Easing, check_rack, ease
+from rtfocus.focus.plane import FocusDisparity, FocusPoint
+from rtfocus.focus.rack import Easing, check_rack, ease
 from rtfocus.writers.atomic import Part, path_errors
 
 _SUFFIX = ".focus.toml"

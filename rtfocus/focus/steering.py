@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from rtfocus.faces import Face, FaceChooser, FaceDetector, YuNet
-from rtfocus.focus import (
+from rtfocus.focus.faces import Face, FaceChooser, FaceDetector, YuNet
+from rtfocus.focus.follow import Follower, reduce
+from rtfocus.focus.keyframes import Keyframe, Keyframes
+from rtfocus.focus.plane import (
     FocusDisparity,
     FocusPoint,
     SteadyPlane,
@@ -15,11 +17,9 @@ from rtfocus.focus import (
     disparity_of_distance,
     distance_of,
 )
-from rtfocus.follow import Follower, reduce
+from rtfocus.focus.rack import Rack
 from rtfocus.frame import Disparity, Image
-from rtfocus.keyframes import Keyframe, Keyframes
 from rtfocus.live.state import Focus, LiveState, from_settings
-from rtfocus.rack import Rack
 from rtfocus.settings import Settings
 
 _JUMP_S = 2.0
@@ -82,9 +82,9 @@ class _Pursuit(Protocol):
 class Steering:
     """Takes what is asked for from `state` and finds it in every frame.
 
-    A change of focus racks the plane over (`rtfocus.rack`). Keyframes rule until a focus or an
-    aperture is set by hand, which then holds until the next keyframe, a jump in time, or a change
-    of the keyframes.
+    A change of focus racks the plane over (`rtfocus.focus.rack`). Keyframes rule until a focus or
+    an aperture is set by hand, which then holds until the next keyframe, a jump in time, or a
+    change of the keyframes.
     """
 
     def __init__(self, state: LiveState, detector: FaceDetector | None = None) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rtfocus.focus import FocusPoint, disparity_at
+from rtfocus.focus.plane import FocusPoint, disparity_at
 from rtfocus.frame import Image, Map
 
 Colours = NDArray[np.float32]

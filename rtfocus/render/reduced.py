@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from rtfocus.bands import Bands
 from rtfocus.frame import Disparity, Image, Map
+from rtfocus.kernels.bands import Bands
 from rtfocus.kernels.colour import srgb_tables
 from rtfocus.kernels.detail import combine, divide
-from rtfocus.layers import SHARP
 from rtfocus.lens import Lens
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import SHARP
 from rtfocus.upsample import Upsampler
-
-if TYPE_CHECKING:
-    from rtfocus.render import LensRenderer
 
 SIDES = (360, 240, 180)
 """About the shorter side of a reduced picture, in pixels, from the best to the cheapest."""

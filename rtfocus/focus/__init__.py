@@ -1,0 +1,1 @@
+"""Where the focus belongs, from frame to frame."""
