@@ -20,23 +20,32 @@ KNOWN = np.ones((270, 480), bool)
 
 
 def test_the_truth_has_all_its_own_edges_at_any_scale_and_shift() -> None:
-    assert edge_f1(3 * scene() - 7, scene(), KNOWN) == pytest.approx(1)
+    assert edge_f1(3 * scene() - 7, scene(), KNOWN) == pytest.approx((1, 1), abs=0.02)
 
 
 def test_blur_and_displacement_cost_edges() -> None:
     inverse = scene()
     blurred = [cv2.GaussianBlur(inverse, (0, 0), sigma) for sigma in (1, 4, 12, 40)]
-    scores = [edge_f1(each, inverse, KNOWN) for each in blurred]
+    scores = [edge_f1(each, inverse, KNOWN)[0] for each in blurred]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > 0.9 > 0.5 > scores[2]
-    moved = [edge_f1(np.roll(inverse, by, axis=1), inverse, KNOWN) for by in (0, 1, 12)]
+    moved = [edge_f1(np.roll(inverse, by, axis=1), inverse, KNOWN)[0] for by in (0, 1, 12)]
     assert moved[0] - moved[1] < 0.05 < 0.2 < moved[1] - moved[2]
 
 
 def test_a_false_edge_costs_precision() -> None:
     more = scene()
     more[20:60, 350:450] = 1.0
-    assert edge_f1(more, scene(), KNOWN) < 0.9
+    assert max(edge_f1(more, scene(), KNOWN)) < 0.9
+
+
+def test_edges_in_place_count_however_low_they_are() -> None:
+    """A map that is wrong in the large, as its slope goes the other way."""
+    wrong = scene() - 6 * np.linspace(0, 1, 270)[:, None]
+    plain, placed = edge_f1(wrong, scene(), KNOWN)
+    assert plain < 0.3
+    assert placed > 0.9
+    assert max(edge_f1(np.roll(wrong, 12, axis=1), scene(), KNOWN)) < placed - 0.2
 
 
 def test_holes_are_as_far_as_what_is_behind() -> None:
