@@ -86,6 +86,8 @@ class YuNet:
                 f"--face-model: this OpenCV ({cv2.__version__}) has no FaceDetectorYN; "
                 "install opencv-python 4.10 or later"
             )
+        log = cv2.utils.logging
+        level = log.setLogLevel(log.LOG_LEVEL_ERROR)  # OpenCV 5 warns of what it does itself
         try:
             self._network = cv2.FaceDetectorYN.create(
                 str(path), "", (64, 64), _SCORE, _OVERLAP, _MOST
@@ -96,6 +98,8 @@ class YuNet:
                 f"--face-model {str(model)!r} is not a YuNet network that OpenCV "
                 f"{cv2.__version__} can run. {_WHERE_FROM}"
             ) from error
+        finally:
+            log.setLogLevel(level)
 
     def detect(self, image: Image) -> Sequence[Face]:
         """The faces in a picture of (h, w, 3) uint8 RGB, which is reduced first."""
@@ -117,7 +121,7 @@ class YuNet:
 
 
 _WHERE_FROM = (
-    "Get face_detection_yunet_2023mar.onnx from "
+    "Get the newest face_detection_yunet_*.onnx from "
     "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
 )
 
