@@ -9,6 +9,7 @@ from make_photographs import write_photographs
 
 from augment import another_camera, another_frame
 from composites import Composites
+from crisp import crisp
 from photographs import Photographs
 from raycast import BOX, CYLINDER, ELLIPSOID, HALL, SKY, cast
 from rooms import Rooms
@@ -171,3 +172,39 @@ def test_rooms_come_with_inverse_depth(photographs: Photographs) -> None:
 def test_photographs_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Photographs(tmp_path, "train")
+
+
+def slope_with_a_thing_in_front(sigma: float) -> np.ndarray:
+    """8 bits: a floor that comes nearer, and before it a disc of 160, blurred."""
+    y, x = np.mgrid[:256, :320]
+    floor = 20 + 180 * y / 255.0
+    thing = np.where((x - 160) ** 2 + (y - 70) ** 2 < 50**2, 160.0, floor)
+    return cv2.GaussianBlur(thing, (0, 0), sigma).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("sigma", [1.5, 2.5, 3.5])
+def test_soft_edges_become_steps_where_they_were(sigma: float) -> None:
+    sharp, soft = slope_with_a_thing_in_front(0.01), slope_with_a_thing_in_front(sigma)
+    made = crisp(soft).astype(int)
+    assert np.abs(made - sharp).mean() < 0.5 * np.abs(soft.astype(int) - sharp).mean()
+    across = made[70, 90:160]  # from the floor into the disc
+    assert np.abs(np.diff(across)).max() > 0.7 * (int(sharp[70, 160]) - int(sharp[70, 90]))
+    assert abs(int(np.abs(np.diff(across)).argmax()) + 90 - 110) <= 1
+
+
+def test_slopes_stay_slopes() -> None:
+    y, x = np.mgrid[:256, :320]
+    for slope in (255 * y / 255, 120 + 0.4 * x * y / 255, 255 * (y / 255) ** 3):
+        label = slope.round().astype(np.uint8)
+        np.testing.assert_array_equal(crisp(label)[20:-20, 20:-20], label[20:-20, 20:-20])
+
+
+def test_labels_are_made_crisp_on_demand(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path)
+    soft = cv2.resize(slope_with_a_thing_in_front(3.0), (128, 192))
+    cv2.imwrite(str(folder / "labels" / "0.jpg"), soft, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    plain, stepped = (
+        Photographs(folder, "train", steps=steps).whole(0).inverse_depth for steps in (False, True)
+    )
+    assert np.abs(np.diff(stepped)).max() > 2 * np.abs(np.diff(plain)).max()
+    assert np.abs(stepped - plain).mean() < 0.02

@@ -27,6 +27,9 @@ _STAGES = (
     (6, 112, 3, 1, 5),
     (6, 192, 4, 2, 5),
 )
+_CELL = 4  # pixels, of the finest features that depth is read from
+_REACHES = (4, 2, 1)  # cells, from far to near
+_AROUND = 9  # a value and its neighbours
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -146,6 +149,46 @@ class Fusion(nn.Module):
         return fine + self.sum(fine)
 
 
+class Head(nn.Module):
+    """Inverse depth at full size, every value a weighted mean of those around it.
+
+    Values are chosen among neighbours, not drawn: first at stride 4, from far and near (spatial
+    propagation; Cheng, Wang and Yang, ECCV 2018), then for each of a cell's 16 pixels (convex
+    upsampling; Teed and Deng, "RAFT", ECCV 2020). So an edge is as sharp as the choice is clear,
+    and what is flat stays flat. Weights are sigmoids, since ONNX Runtime's softmax over channels
+    takes as long as all the rest.
+    """
+
+    def __init__(self, width: int, fine: int) -> None:
+        super().__init__()
+        self.value = nn.Conv2d(width, 1, 1)
+        # what chooses sees the pixels themselves, and the backbone's first stage
+        self.fine = nn.Conv2d(fine, width, _CELL // 2, _CELL // 2)
+        self.pixels = nn.Conv2d(3, width, _CELL, _CELL)
+        self.refine = _residual(width)
+        self.affinity = nn.Conv2d(width, _AROUND * len(_REACHES), 1)
+        self.mask = nn.Conv2d(width, _AROUND * _CELL**2, 1)
+        nn.init.constant_(self.value.bias, 0.5)  # a usual depth
+        with torch.no_grad():  # at first, every cell keeps what it has, and pixels are bilinear
+            own = self.affinity.bias.zero_().unflatten(0, (len(_REACHES), _AROUND))
+            own[:] = -2.0
+            own[:, _AROUND // 2] = 2.0
+            self.mask.bias.copy_(_bilinear().clamp(0.02, 0.98).logit().flatten())
+
+    def forward(self, y: Tensor, at2: Tensor, pixels: Tensor) -> Tensor:
+        value = self.value(functional.relu(y))
+        guide = functional.relu(y + self.fine(at2) + self.pixels(pixels))
+        guide = guide + self.refine(guide)
+        affinity, mask = self.affinity(guide), self.mask(guide)
+        with torch.autocast(y.device.type, enabled=False):  # 8 bits would show as steps
+            value = value.float()
+            steps = affinity.float().unflatten(1, (len(_REACHES), _AROUND, 1)).unbind(1)
+            for reach, logits in zip(_REACHES, steps, strict=True):
+                value = _mean(_around(value, reach), logits)
+            value = _mean(_around(value, 1), mask.float().unflatten(1, (_AROUND, -1)))
+        return functional.pixel_shuffle(value, _CELL)
+
+
 class SmallDPT(nn.Module):
     """Inverse depth from one picture.
 
@@ -153,7 +196,7 @@ class SmallDPT(nn.Module):
     inverse depth, larger = nearer, up to scale and shift.
     """
 
-    def __init__(self, width: int = 56, head: int = 24, blocks: tuple[int, int] = (1, 3)) -> None:
+    def __init__(self, width: int = 56, blocks: tuple[int, int] = (1, 3)) -> None:
         super().__init__()
         self.backbone = Backbone()
         *_, at16, at32 = channels = Backbone.channels
@@ -161,16 +204,7 @@ class SmallDPT(nn.Module):
         self.deep = nn.Sequential(*(Block(at32, 6) for _ in range(blocks[1])))
         self.start = _project(at32, width)
         self.fusions = nn.ModuleList(Fusion(c, width) for c in channels[1:4])
-        self.narrow = _project(width, head)
-        # what is known at half size: the backbone's first stage, and the four pixels of each place
-        self.fine = _project(channels[0], head)
-        self.pixels = _project(3, head, 2)
-        self.refine = _residual(head)
-        self.inverse_depth = nn.Conv2d(head, 4, 3, 1, 1)  # of the four pixels of each place
-        nn.init.constant_(self.inverse_depth.bias, 0.5)  # a usual depth
-        # Each of the four has weights of its own; what they do not agree on is a grid of dots.
-        taps = torch.tensor([1.0, 2.0, 1.0])
-        self.register_buffer("binomial", (taps.outer(taps) / 16)[None, None], persistent=False)
+        self.head = Head(width, channels[0])
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
 
@@ -191,26 +225,21 @@ class SmallDPT(nn.Module):
         y = self.start(self.deep(at32))
         for fusion, features in zip(reversed(self.fusions), (at16, at8, at4), strict=True):
             y = fusion(y, features)
-        y = self.narrow(y)
-        fine = functional.relu(self.fine(at2) + self.pixels(x) + _resize(y, at2))
-        fine = fine + self.refine(fine)
-        with torch.autocast(picture.device.type, enabled=False):  # 8 bits would show as steps
-            y = self.inverse_depth(functional.relu(fine).float())
-        y = functional.pad(functional.pixel_shuffle(y, 2), (1, 1, 1, 1), mode="replicate")
-        return functional.conv2d(y, self.binomial)
+        answer: Tensor = self.head(y, at2, x)
+        return answer
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
 
 
-def _project(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _project(inputs: int, outputs: int) -> nn.Sequential:
     """To another number of channels, at unit variance.
 
     What is added up in the decoder must be of one size: backbone and transformer answer in the
     tens, and a residual unit of size 1 would take thousands of steps to be heard beside them.
     """
-    return nn.Sequential(nn.Conv2d(inputs, outputs, stride, stride, bias=False), _norm(outputs))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), _norm(outputs))
 
 
 def _residual(width: int) -> nn.Sequential:
@@ -225,3 +254,28 @@ def _separable(width: int) -> list[nn.Module]:
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _mean(around: Tensor, logits: Tensor) -> Tensor:
+    """Weighted means of (n, 9, h, w) values, by as many sets of (n, 9, sets, h, w) weights."""
+    weights = logits.sigmoid()
+    return (weights * around.unsqueeze(2)).sum(1) / (weights.sum(1) + 1e-6)
+
+
+def _around(x: Tensor, reach: int) -> Tensor:
+    """Of every value, itself and its eight neighbours at a distance: (n, 1, h, w) to (n, 9, h, w).
+
+    Beyond the border is what is on it.
+    """
+    height, width = x.shape[-2:]
+    padded = functional.pad(x, [reach] * 4, mode="replicate")
+    starts = (0, reach, 2 * reach)
+    parts = [padded[..., i : i + height, j : j + width] for i in starts for j in starts]
+    return torch.cat(parts, dim=1)
+
+
+def _bilinear() -> Tensor:
+    """Weights of bilinear interpolation among a cell and its neighbours for its pixels, (9, 16)."""
+    places = (torch.arange(_CELL) + 0.5) / _CELL - 0.5
+    near = torch.stack([(-places).clamp(min=0), 1 - places.abs(), places.clamp(min=0)])
+    return torch.einsum("ip,jq->ijpq", near, near).reshape(_AROUND, _CELL**2)

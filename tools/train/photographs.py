@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crisp import crisp
 from samples import Map, Picture, Sample, near_edges
 
 # A teacher knows what is flat, but its edges are soft: at first these do not count at full size.
@@ -33,15 +34,23 @@ class _Photograph:
 class Photographs:
     """All photographs of one split, decoded into memory (about 0.4 MB each)."""
 
-    def __init__(self, folder: Path, split: str, least_crop: float = 1.0) -> None:
-        """Read them; what is drawn is at least `least_crop` of the width that fits.
+    def __init__(
+        self, folder: Path, split: str, *, least_crop: float = 1.0, steps: bool = False
+    ) -> None:
+        """Read them.
+
+        Args:
+            folder: see the module.
+            split: of `index.csv`.
+            least_crop: what is drawn is at least this share of the width that fits.
+            steps: make the labels' soft edges steps (`crisp`).
 
         Raises:
             FileNotFoundError: the folder holds no such set.
         """
         with (folder / "index.csv").open(newline="") as index:
             rows = [row for row in csv.DictReader(index) if row["split"] == split]
-        self._all = [_read(folder, row) for row in rows]
+        self._all = [_read(folder, row, steps=steps) for row in rows]
         self._least_crop = least_crop
 
     def __len__(self) -> int:
@@ -99,13 +108,15 @@ def _sample(photo: _Photograph, matrix: Map, size: tuple[int, int]) -> Sample:
     )
 
 
-def _read(folder: Path, row: dict[str, str]) -> _Photograph:
+def _read(folder: Path, row: dict[str, str], *, steps: bool) -> _Photograph:
     stem = Path(row["name"]).stem
     picture = cv2.imread(str(folder / "images" / f"{stem}.jpg"))
     label = cv2.imread(str(folder / "labels" / f"{stem}.jpg"), cv2.IMREAD_GRAYSCALE)
     confidence = cv2.imread(str(folder / "conf" / f"{stem}.png"), cv2.IMREAD_GRAYSCALE)
     if picture is None or label is None or confidence is None:
         raise FileNotFoundError(f"{stem} lacks its picture, label or confidence in {folder}")
+    if steps:
+        label = crisp(label)  # type: ignore[arg-type]
     confidence = cv2.resize(confidence, label.shape[::-1], interpolation=cv2.INTER_LINEAR)
     picture = np.ascontiguousarray(picture[..., ::-1])
     return _Photograph(picture, label, confidence, float(row["label_min"]), float(row["label_max"]))  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ class Stage:
         gradient: weight of the multi-scale gradients, before and while the learning rate comes
             down.
         label_edges: weight of full-size gradients where a teacher's label is steep, likewise.
+        steps: whether the labels' soft edges are made steps first.
         sizes: heights and widths of the batches, one of them at random per batch.
         shares: of photographs, composites and rooms.
         least_crop: of a photograph's width.
@@ -21,6 +22,7 @@ class Stage:
 
     gradient: tuple[float, float]
     label_edges: tuple[float, float]
+    steps: bool
     sizes: tuple[tuple[int, int], ...]
     shares: tuple[float, float, float]
     least_crop: float
@@ -32,19 +34,21 @@ STAGES = {
     "shapes": Stage(
         gradient=(0.5, 1.5),
         label_edges=(0.0, 0.5),
+        steps=False,
         sizes=(*[(128, 224)] * 2, *[(160, 256)] * 2, *[(192, 320)] * 2, (224, 160)),
         shares=(0.7, 0.18, 0.12),
         least_crop=0.6,
         rate=1e-3,
     ),
-    # From what has learned shapes, at the sizes that are asked for later. Soft as a teacher's edges
-    # are, they were sharper than those of a network that had not been told of them.
+    # From what has learned shapes, at the sizes that are asked for later. A teacher's edges are
+    # soft, but in the right place.
     "edges": Stage(
         gradient=(2.0, 2.0),
-        label_edges=(1.5, 1.5),
+        label_edges=(2.0, 2.0),
+        steps=True,
         sizes=(*[(160, 256)] * 2, *[(192, 320)] * 3, (256, 416), (256, 192)),
         shares=(0.6, 0.22, 0.18),
         least_crop=0.7,
-        rate=4e-4,
+        rate=5e-4,
     ),
 }

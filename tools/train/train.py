@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from batches import Batch, Mixer
 from export import load
@@ -54,7 +54,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
     stage = STAGES[options.stage]
-    photographs = Photographs(options.data, "train", stage.least_crop)
+    photographs = Photographs(options.data, "train", least_crop=stage.least_crop, steps=stage.steps)
     validation = Photographs(options.data, "val")
     rooms = Rooms(options.rooms, photographs, options.seed)
     mixer = Mixer(photographs, rooms, stage, options.seed, options.batch)
@@ -85,9 +85,7 @@ class Trainer:
         self._cooling = max(1, round(options.steps * options.cooldown))
         self._stage = STAGES[options.stage]
         self.network = _first(options.start).to(device, memory_format=torch.channels_last)
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True
-        )
+        self.average = AveragedModel(self.network, avg_fn=_blend, use_buffers=True)
         self._pairs = Pairs(options.stereo) if options.stereo else None
         self._stereo = StereoLoss().to(device)
         backbone = list(self.network.backbone.parameters())
@@ -128,7 +126,8 @@ class Trainer:
         spread = (target - target.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=(2, 3))
         off = (batch.confidence * (prediction - target).abs()).mean(dim=(2, 3)) / (spread + 0.02)
         cooling = self.step >= self._options.steps - self._cooling
-        edges = torch.maximum(batch.edges, stage.label_edges[cooling] * batch.confidence)
+        steep = stage.label_edges[cooling] * batch.confidence
+        edges = torch.where(batch.edges == 0, steep, batch.edges)
         firsts, seconds = prediction[: batch.pairs], prediction[-batch.pairs :]
         terms = {
             "ssi": scale_shift_invariant(residual, batch.confidence, penalty),
@@ -175,6 +174,13 @@ class Trainer:
             self.step = saved["step"]
             for name, part in self._state().items():
                 part.load_state_dict(saved[name])
+
+
+def _blend(average: Tensor, now: Tensor, seen: Tensor | int) -> Tensor:
+    """The running average of weights after one more step; it soon forgets where they started."""
+    if not average.is_floating_point():
+        return now
+    return average + (now - average) * max(0.001, 1 / (0.1 * float(seen) + 1))
 
 
 def _first(start: Path | None) -> SmallDPT:
