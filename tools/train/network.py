@@ -267,11 +267,9 @@ def _around(x: Tensor, reach: int) -> Tensor:
 
     Beyond the border is what is on it.
     """
-    height, width = x.shape[-2:]
     padded = functional.pad(x, [reach] * 4, mode="replicate")
-    starts = (0, reach, 2 * reach)
-    parts = [padded[..., i : i + height, j : j + width] for i in starts for j in starts]
-    return torch.cat(parts, dim=1)
+    windows = (slice(0, -2 * reach), slice(reach, -reach), slice(2 * reach, None))
+    return torch.cat([padded[..., rows, columns] for rows in windows for columns in windows], 1)
 
 
 def _bilinear() -> Tensor:
