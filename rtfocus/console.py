@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from rtfocus.frame import StreamInfo
+from rtfocus.kernels.jit import has_compiled
 
 OnFrame = Callable[[int, StreamInfo], None]
 
@@ -77,19 +78,18 @@ def show_progress(*, quiet: bool, counts: bool = True) -> Iterator[OnFrame]:
     if quiet:
         yield lambda _, __: None
         return
-    notice = threading.Timer(_PATIENCE_S, _explain)
-    notice.daemon = True
-    notice.start()
+    begun = threading.Event()
+    threading.Thread(target=_explain, args=[begun], daemon=True).start()
     try:
         with _shown(counts=counts) as show:
 
             def on_frame(done: int, info: StreamInfo) -> None:
-                notice.cancel()
+                begun.set()
                 show(done, info)
 
             yield on_frame
     finally:
-        notice.cancel()
+        begun.set()
 
 
 @contextmanager
@@ -109,12 +109,16 @@ def show_download(name: str, *, quiet: bool) -> Iterator[Callable[[int, int | No
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _explain() -> None:
-    print(
-        "rtfocus: the first run on a machine compiles kernels: a quarter of a minute, once",
-        file=sys.stderr,
-        flush=True,
-    )
+def _explain(begun: threading.Event) -> None:
+    """Say why nothing happens, if that is the reason: kernels are compiled, and not just loaded."""
+    while not begun.wait(_PATIENCE_S):
+        if has_compiled():
+            print(
+                "rtfocus: the first run on a machine compiles kernels: a quarter of a minute, once",
+                file=sys.stderr,
+                flush=True,
+            )
+            return
 
 
 class _Pace:

@@ -68,6 +68,17 @@ def test_berhu_is_linear_then_quadratic() -> None:
     np.testing.assert_allclose(losses.berhu(x), wanted, rtol=1e-6)
 
 
+def test_a_decided_answer_costs_less_than_one_in_between() -> None:
+    sides = torch.tensor([0.0, 1.0])  # as likely
+
+    def cost(answer: float) -> float:
+        return float(losses.decided(answer - sides).mean())
+
+    assert cost(0.0) == pytest.approx(cost(1.0))
+    assert cost(0.0) < cost(0.25) < cost(0.5)
+    np.testing.assert_allclose(losses.decided(torch.tensor([0.01, -0.01])), 0.01, rtol=0.03)
+
+
 def test_gradients_see_edges_and_not_offsets() -> None:
     ones = torch.ones(1, 1, 32, 32)
     step = torch.zeros(1, 1, 32, 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -27,4 +27,13 @@ def kernel(function: Function) -> Function:
     zero, or pixels in focus would change.
     """
     compiled = numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})(function)
+    _kernels.append(compiled)
     return cast(Function, compiled)
+
+
+def has_compiled() -> bool:
+    """Whether any kernel was not on disk, and had to be compiled."""
+    return any(compiled.stats.cache_misses for compiled in _kernels)
+
+
+_kernels: list[Any] = []

@@ -43,8 +43,8 @@ STAGES = {
     # From what has learned shapes, at the sizes that are asked for later. A teacher's edges are
     # soft, but in the right place.
     "edges": Stage(
-        gradient=(2.0, 2.0),
-        label_edges=(2.0, 2.0),
+        gradient=(2.0, 3.0),
+        label_edges=(2.0, 4.0),
         steps=True,
         sizes=(*[(160, 256)] * 2, *[(192, 320)] * 3, (256, 416), (256, 192)),
         shares=(0.6, 0.22, 0.18),
