@@ -15,7 +15,7 @@ import losses  # noqa: E402
 import train  # noqa: E402
 from export import load, store_in_half, write  # noqa: E402
 from exported import read_exported  # noqa: E402
-from network import SmallDPT  # noqa: E402
+from network import SmallDPT, sharpen  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
 from rtfocus.device import resolve  # noqa: E402
 from stages import STAGES  # noqa: E402
@@ -40,6 +40,17 @@ def test_the_answer_has_the_pictures_size(size: tuple[int, int]) -> None:
     network = SmallDPT().eval()
     with torch.no_grad():
         assert network(torch.zeros(1, 3, *size)).shape == (1, 1, *size)
+
+
+def test_soft_edges_are_sharpened_and_slopes_are_not() -> None:
+    x = torch.arange(40.0).expand(1, 1, 30, 40)
+    slope = 0.1 * x + 0.05 * x.mT[..., :1, :30].mT
+    np.testing.assert_array_equal(sharpen(slope), slope)
+    soft = slope + 3 * torch.sigmoid((x - 20) / 0.7)
+    sharp = slope + 3 * (x >= 20)
+    before, after = ((y - sharp).abs().mean() for y in (soft, sharpen(soft)))
+    assert after < 0.8 * before
+    assert sharpen(soft).diff(dim=3).max() > 1.5 * soft.diff(dim=3).max()
 
 
 def test_imagenet_weights_fit_by_position() -> None:

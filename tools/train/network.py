@@ -30,6 +30,7 @@ _STAGES = (
 _CELL = 4  # pixels, of the finest features that depth is read from
 _REACHES = (4, 2, 1)  # cells, from far to near
 _AROUND = 9  # a value and its neighbours
+_STEP, _LEAST = 0.6, 0.03  # what makes an edge, see `crisp`
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -153,10 +154,10 @@ class Head(nn.Module):
     """Inverse depth at full size, every value a weighted mean of those around it.
 
     Values are chosen among neighbours, not drawn: first at stride 4, from far and near (spatial
-    propagation; Cheng, Wang and Yang, ECCV 2018), then for each of a cell's 16 pixels (convex
-    upsampling; Teed and Deng, "RAFT", ECCV 2020). So an edge is as sharp as the choice is clear,
-    and what is flat stays flat. Weights are sigmoids, since ONNX Runtime's softmax over channels
-    takes as long as all the rest.
+    propagation; Cheng, Wang and Yang, ECCV 2018), where edges are made steps; then for each of a
+    cell's 16 pixels (convex upsampling; Teed and Deng, "RAFT", ECCV 2020). So an edge is as sharp
+    as the choice is clear, and what is flat stays flat. Weights are sigmoids, since ONNX Runtime's
+    softmax over channels takes as long as all the rest.
     """
 
     def __init__(self, width: int, fine: int) -> None:
@@ -185,6 +186,7 @@ class Head(nn.Module):
             steps = affinity.float().unflatten(1, (len(_REACHES), _AROUND, 1)).unbind(1)
             for reach, logits in zip(_REACHES, steps, strict=True):
                 value = _mean(_around(value, reach), logits)
+            value = sharpen(value)
             value = _mean(_around(value, 1), mask.float().unflatten(1, (_AROUND, -1)))
         return functional.pixel_shuffle(value, _CELL)
 
@@ -254,6 +256,25 @@ def _separable(width: int) -> list[nn.Module]:
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def sharpen(value: Tensor) -> Tensor:
+    """Inverse depth (n, 1, h, w) whose soft edges are steps, as `crisp.crisp` makes them of labels.
+
+    On a ramp that ends within the cells around it, a cell becomes the nearer of its two sides.
+    """
+    own, near = value[..., 2:-2, 2:-2], value[..., 1:-1, 1:-1]
+    low, high = _extremes(near, 3)
+    lowest, highest = _extremes(value, 5)
+    span = value.amax((2, 3), keepdim=True) - value.amin((2, 3), keepdim=True)
+    edge = (high - low > _STEP * (highest - lowest)) & (high - low > _LEAST * span)
+    nearer = torch.where(high - own < own - low, high, low)
+    return value + functional.pad(torch.where(edge, nearer - own, 0.0), [2] * 4)
+
+
+def _extremes(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The least and the largest of every square of so many values."""
+    return -functional.max_pool2d(-x, size, 1), functional.max_pool2d(x, size, 1)
 
 
 def _mean(around: Tensor, logits: Tensor) -> Tensor:
