@@ -76,7 +76,7 @@ class VideoReader(Reader):
         self._damage = ""  # why what was read since the last good picture gave none
         self._reached = 0.0  # latest time of any stream so far [s]
         self._decoding = decoding
-        on_device = None if decoding is None else decoding.open(source)
+        on_device = self._open_on_device()
         self._container = on_device or open_container(source)
         try:
             self._begin()
@@ -121,6 +121,12 @@ class VideoReader(Reader):
                 self._closed = True
                 self._container.close()
 
+    def _open_on_device(self) -> av.container.InputContainer | None:
+        """The file, to be decoded there; not what is on the web, which may never answer."""
+        if self._decoding is None or is_address(self._source):
+            return None
+        return self._decoding.open(self._source)
+
     def _begin(self) -> None:
         """Decode the container, which was just opened; `InputError` if it has no video."""
         self._stream = main_stream(self._source, self._container)
@@ -137,8 +143,7 @@ class VideoReader(Reader):
                 return iter(())
             if pts is None or not self._seek(pts):
                 self._container.close()
-                container = None if self._decoding is None else self._decoding.open(self._source)
-                self._container = container or open_container(self._source)
+                self._container = self._open_on_device() or open_container(self._source)
                 self._begin()
         return self._place(self._pictures)
 
