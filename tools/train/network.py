@@ -278,9 +278,13 @@ def _extremes(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _mean(around: Tensor, logits: Tensor) -> Tensor:
-    """Weighted means of (n, 9, h, w) values, by as many sets of (n, 9, sets, h, w) weights."""
-    weights = logits.sigmoid()
-    return (weights * around.unsqueeze(2)).sum(1) / (weights.sum(1) + 1e-6)
+    """Weighted means of (n, 9, h, w) values, by as many sets of (n, 9, sets, h, w) weights.
+
+    Where nothing weighs, the value in the middle stays; float16 can do this, too.
+    """
+    own, weights = around[:, _AROUND // 2, None], logits.sigmoid()
+    offsets = (around - own).unsqueeze(2)
+    return own + (weights * offsets).sum(1) / (weights.sum(1) + 1e-3)
 
 
 def _around(x: Tensor, reach: int) -> Tensor:
