@@ -145,7 +145,9 @@ def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
         assert times["megabytes"] > 0
         assert times["floor_ms"] > 0
         assert times["share"] == pytest.approx(times["floor_ms"] / times["gpu_ms_p50"], rel=1e-3)
-    assert report["stages"]["depth"]["gflop"] == pytest.approx(1.2815, abs=1e-3)
+    assert report["stages"]["depth"]["gflop"] == pytest.approx(
+        1.3523, abs=1e-3
+    )  # as PyTorch counts it
     assert set(report["rates"]) == {"copy_gb_s", "float32_tflop_s"}
     assert "floor_ms" not in report["stages"]["focus"]
 
