@@ -22,7 +22,9 @@ from pathlib import Path
 from rtfocus.backend import open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
-from rtfocus.readers import open_realtime
+from rtfocus.readers import Reader, open_reader
+from rtfocus.readers.capture import Capture
+from rtfocus.readers.player import Player, Wish
 from rtfocus.settings import Settings
 from rtfocus.writers import open_writer
 
@@ -78,7 +80,7 @@ def measure(size: str, seconds: float, settings: Settings) -> Iterator[Window]:
     backend = open_backend(device)
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_realtime(f"pattern:{size}@30,{seconds:g}s") as reader,
+        open_live(f"pattern:{size}@30,{seconds:g}s") as reader,
     ):
         depth = backend.open_depth(settings, reader.info)
         output, encoding = str(Path(folder) / "out.mp4"), backend.encoding
@@ -98,6 +100,16 @@ def measure(size: str, seconds: float, settings: Settings) -> Iterator[Window]:
                     yield Window(now - start, drops, latencies, resident(), gpu)
                     latencies, dropped, windows = [], reader.drops, windows + 1
             engine.close()
+
+
+def open_live(source: str) -> Capture:
+    """A source at its own pace, of which the newest frame is taken."""
+
+    def open_at(start: float) -> Reader:
+        return open_reader(source, start=start)
+
+    player = Player(open_at, Wish, on_end=lambda: player.close())
+    return Capture(source, lambda: player)
 
 
 def growth(first: Window, last: Window) -> str:
