@@ -27,7 +27,7 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
     Returns:
         device, depth, size, frames and per stage p50 and p95 of wall and CPU time in ms. On a GPU
         also `rates` that it was measured to have, and per stage the time that it was busy, what is
-        known of the least that it could be (see `rtfocus.backend.Floors`), and that least one's
+        known of the least that it could be (see `Backend.floors`), and that least one's
         `share` of the median. JSON-ready.
     """
     if frames < 1:

@@ -219,6 +219,13 @@ def test_another_network_is_not_read(tmp_path: Path) -> None:
         read_exported(path)
 
 
+def test_what_is_trained_on_has_no_batch_normalisation(tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in SmallDPT().state_dict().items()}
+    torch.save({"average": state}, tmp_path / "checkpoint.pt")
+    network = train._first(tmp_path / "checkpoint.pt")
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+
+
 @pytest.mark.slow
 def test_a_second_stage_starts_from_what_was_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rtfocus.backend.base import Backend, Floors, Stages
+from rtfocus.backend.base import Backend
 from rtfocus.backend.cpu import CpuBackend
 from rtfocus.device import Device
 
-__all__ = ["Backend", "CpuBackend", "Floors", "Stages", "open_backend"]
+__all__ = ["Backend", "CpuBackend", "open_backend"]
 
 
 def open_backend(device: Device) -> Backend:

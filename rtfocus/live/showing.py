@@ -81,8 +81,9 @@ class Showing:
         if self._outputs.is_sent:
             self._outputs.send(stamped.with_image(self._draw(take, self._sent_view, drawn)))
         if self._outputs.is_recorded:
-            backend = self._engine.backend
-            original = stamped.with_image(backend.fetch_image(on_device.image))
+            backend, original = self._engine.backend, stamped
+            if not isinstance(frame.image, np.ndarray):  # as it was decoded
+                original = stamped.with_image(backend.fetch_image(on_device.image))
             self._outputs.record(original, backend.fetch(steady))
         if self._outputs.is_shown or self._feed.watching or not self._meter.frames:
             view: View = "original" if state.peek else state.view

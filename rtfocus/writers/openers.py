@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SEARCH_S = 0.5
-"""Time between two searches through everything that is open, which takes tens of milliseconds."""
+"""Time between two searches through everything that all programs have open."""
 
 
 class Openers:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import threading
 from collections.abc import Callable
 from itertools import islice, pairwise
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from rtfocus.errors import InputError
 from rtfocus.planes import CodedPicture
+from rtfocus.readers import open_reader
 from rtfocus.readers.clock import LiveClock
 from rtfocus.readers.feed import LiveFeed
 from rtfocus.readers.reopening import ReopeningReader, fit
@@ -20,8 +24,8 @@ from rtfocus.readers.reopening import ReopeningReader, fit
 class Converting:
     """A device that converts pictures, and decodes none."""
 
-    def open(self, _: str) -> None:
-        return None
+    def open(self, source: str) -> None:
+        assert "://" not in source  # what may never answer is opened with a timeout, elsewhere
 
     def planes(self, _: av.VideoFrame) -> None:
         return None
@@ -83,3 +87,20 @@ def test_a_source_that_comes_back_at_another_size(clip: Clip) -> None:
     assert [isinstance(image, CodedPicture) for image in images] == [True] * 3 + [False] * 3
     for image, wanted in zip(images[3:], plain, strict=True):
         np.testing.assert_array_equal(image, fit(wanted, (96, 64)))
+
+
+def test_a_clip_on_a_web_server(clip: Clip) -> None:
+    path = Path(clip("96x64", "yuv420p"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=path.parent)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/{path.name}"
+        with open_reader(url, decoding=Converting()) as reader:
+            pictures = [frame.image for frame in reader]
+        server.shutdown()
+    with open_reader(str(path)) as reader:
+        plain = [frame.image for frame in reader]
+    assert len(pictures) == len(plain) == 3
+    for picture, image in zip(pictures, plain, strict=True):
+        assert isinstance(picture, CodedPicture)
+        np.testing.assert_array_equal(picture.to_rgb(), image)

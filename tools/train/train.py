@@ -188,7 +188,9 @@ def _first(start: Path | None) -> SmallDPT:
         network = SmallDPT()
         network.backbone.load_imagenet()
         return network
-    return read_exported(start) if start.suffix == ".onnx" else load(start)
+    network = read_exported(start) if start.suffix == ".onnx" else load(start)
+    network.fold()
+    return network
 
 
 @torch.no_grad()
@@ -251,7 +253,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="photographs with labels (photographs.py)")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     parser.add_argument(
-        "--start", type=Path, help="first weights: a checkpoint, or an exported network"
+        "--start",
+        type=Path,
+        help="first weights: a checkpoint, or an exported network; without batch normalisation",
     )
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--cooldown", type=float, default=0.3, help="share of the steps")
