@@ -9,26 +9,26 @@ import numpy as np
 
 from rtfocus.frame import Disparity, Image, Map
 from rtfocus.kernels.bands import Bands
-from rtfocus.kernels.upsample import find_sides, snap
+from rtfocus.kernels.upsample import SIDES, find_sides, snap
 
 _REACH = 2
 """Half width in cells of the window in which a soft edge has its two sides."""
 
-_WINDOW = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
-
 _STEP = 0.06
-"""Difference in normalised disparity that is an edge."""
+"""Difference in normalised disparity across that window that is an edge."""
 
-_CONTRAST = 80.0
-"""Difference in colour between the sides of an edge, in levels, from which it can be trusted."""
+_SHARE = 0.7
+"""Least share of it in what a window of twice the reach spans: of an edge nearly all, of a slope
+half."""
 
 
 class Upsampler:
     """Edge-aware enlargement that does not invent depths between a subject and what is behind it.
 
-    Where the map is smooth it is interpolated. Where it steps, every pixel takes the side whose
-    colour it has: a ramp of in-between depths, which the renderer would show as a halo, becomes an
-    edge on the picture's edge.
+    Where the map is smooth it is interpolated. Where it steps, every pixel takes one of the two
+    sides: that which the map gives it, unless its colour says the other. What lies between them
+    would be shown blurred by neither's radius, as a halo, or sharp where neither is. A slope is
+    not a step, however steep.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -52,12 +52,16 @@ class Upsampler:
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         colour = np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)
         values = np.ascontiguousarray(values)
-        sides = np.empty((9, height, width), np.float32)
-        cv2.erode(values, _WINDOW, sides[0])
-        cv2.dilate(values, _WINDOW, sides[1])
-        self._bands.run(height, find_sides, values, colour, sides, _REACH, np.float32(_STEP))
+        sides = np.empty((SIDES, height, width), np.float32)
+        low, high = _extremes(values, _REACH)
+        lowest, highest = _extremes(values, 2 * _REACH)
+        steps = high - low > _STEP
+        sudden = steps & (high - low > _SHARE * (highest - lowest))
+        edges = steps & (cv2.dilate(sudden.astype(np.uint8), _window(_REACH)) > 0)
+        sides[0], sides[1] = low, np.where(edges, high, low)
+        self._bands.run(height, find_sides, values, colour, _REACH, sides)
         out: Map = np.empty(image.shape[:2], np.float32)
-        self._bands.run(len(out), snap, values, sides, image, np.float32(_CONTRAST), out)
+        self._bands.run(len(out), snap, values, sides, image, out)
         # Noise in the picture must not leave single pixels on the wrong side.
         clean = cv2.medianBlur(out, 3).astype(np.float32, copy=False)
         return replace(disparity, values=clean)
@@ -65,3 +69,12 @@ class Upsampler:
     def close(self) -> None:
         """End the threads; safe to call twice."""
         self._bands.close()
+
+
+def _extremes(values: Map, reach: int) -> tuple[Map, Map]:
+    """The least and the largest value in the window about every cell."""
+    return cv2.erode(values, _window(reach)), cv2.dilate(values, _window(reach))  # type: ignore[return-value]
+
+
+def _window(reach: int) -> Image:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)

@@ -34,8 +34,36 @@ def test_edges_snap_to_the_picture() -> None:
     plain = cv2.resize(grid, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     edge = cv2.dilate(truth, np.ones((9, 9))) != cv2.erode(truth, np.ones((9, 9)))
     assert np.abs(sharp - truth)[edge].mean() < 0.35 * np.abs(plain - truth)[edge].mean()
-    between = (sharp > 0.3) & (sharp < 0.75)
-    assert between[edge].mean() < 0.1
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.3, 1.0])
+def test_nothing_lies_between_two_sides(contrast: float) -> None:
+    image, truth = scene()
+    image = (128 + contrast * (image - 128.0)).astype(np.uint8)
+    sharp = Upsampler()(Disparity(soft(truth, (72, 128))), image).values
+    edge = cv2.dilate(truth, np.ones((9, 9))) != cv2.erode(truth, np.ones((9, 9)))
+    assert ((sharp > 0.3) & (sharp < 0.75))[edge].mean() < 0.005
+
+
+@pytest.mark.parametrize("slope", [0.01, 0.03, 0.08])
+@pytest.mark.parametrize("angle", [0.0, 0.4, 0.8, 1.6])
+def test_a_slope_is_not_a_step(slope: float, angle: float) -> None:
+    y, x = np.mgrid[:45, :80].astype(np.float32)
+    plane = slope * (x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)))
+    image = np.random.default_rng(1).integers(0, 256, (180, 320, 3), dtype=np.uint8)
+    out = Upsampler()(Disparity(plane), image).values
+    plain = cv2.resize(plane, (320, 180), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(out - plain).mean() < 0.01 * slope
+
+
+def test_a_colour_takes_nothing_off_a_side() -> None:
+    """A patch of the wall's colour on the disc, more than an edge's softness inside it."""
+    image, truth = scene()
+    inside = cv2.erode(truth, np.ones((15, 15))) > 0.5
+    patch = inside & (np.random.default_rng(3).random(truth.shape) < 0.3)
+    image[patch] = 50, 80, 140
+    out = Upsampler()(Disparity(soft(truth, (72, 128))), image).values
+    assert out[inside].min() > 0.8
 
 
 def test_texture_is_not_copied_into_depth() -> None:

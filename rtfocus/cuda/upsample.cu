@@ -1,9 +1,11 @@
 // From the network's grid to the picture's size, along the picture's edges.
-// See rtfocus/upsample.py, whose arithmetic this repeats.
+// See rtfocus/upsample.py and rtfocus/kernels/upsample.py, whose arithmetic this repeats.
 
 #define REACH 2          // half width in cells of the window in which a soft edge has its two sides
-#define STEP 0.06f       // difference in disparity that is an edge
-#define CONTRAST 80.0f   // difference in colour between the sides from which it can be trusted
+#define STEP 0.06f       // difference in disparity across it that is an edge
+#define SHARE 0.7f       // least share of it in what a window of twice the reach spans
+#define CONTRAST 60.0f   // difference in colour between the sides from which it can be trusted
+#define TRUST 0.7f       // how far a colour can move a pixel that is half way between the sides
 #define TILE 32
 #define ROWS 4           // rows of a tile that one thread writes
 #define WINDOW (TILE + 2)
@@ -56,23 +58,48 @@ extern "C" __global__ __launch_bounds__(256) void reduce_map(
     small[y * columns + x] = sum[0] * norm;
 }
 
-// At every depth edge, what lies on its two sides, in two parts: disparity of the far and of the near side,
-// equal where there is no edge, and the far side's red and green; its blue, and the near side's colour.
+struct Range {
+    float low, high;
+};
+
+// The least and the largest value in the window about a cell.
+__device__ __forceinline__ Range extremes(
+    const float* __restrict__ map, int rows, int columns, int y, int x, int reach) {
+    Range range = {map[y * columns + x], map[y * columns + x]};
+    for (int j = max(0, y - reach); j <= min(rows - 1, y + reach); ++j)
+        for (int i = max(0, x - reach); i <= min(columns - 1, x + reach); ++i) {
+            range.low = fminf(range.low, map[j * columns + i]);
+            range.high = fmaxf(range.high, map[j * columns + i]);
+        }
+    return range;
+}
+
+// 1 at cells in whose window the map steps: by more than a slope would that goes on beyond it.
+extern "C" __global__ __launch_bounds__(256) void find_steps(
+    const float* __restrict__ disparity, int rows, int columns, u8* __restrict__ sudden) {
+    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
+    if (x >= columns || y >= rows) return;
+    const Range near = extremes(disparity, rows, columns, y, x, REACH);
+    const Range wide = extremes(disparity, rows, columns, y, x, 2 * REACH);
+    const float change = near.high - near.low;
+    sudden[y * columns + x] = change > STEP && change > SHARE * (wide.high - wide.low);
+}
+
+// At every depth edge, what lies on its two sides, in two parts: disparity of the far and of the near side, equal
+// where there is no edge, how far colours may count, and what is added to them; and the weights of their levels.
 extern "C" __global__ __launch_bounds__(256, 4) void find_sides(
-    const float* __restrict__ disparity, const uchar4* __restrict__ colour, int rows, int columns,
-    float4* __restrict__ sides) {
+    const float* __restrict__ disparity, const u8* __restrict__ sudden, const uchar4* __restrict__ colour, int rows,
+    int columns, float4* __restrict__ sides) {
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
     if (x >= columns || y >= rows) return;
     const int left = max(0, x - REACH), right = min(columns - 1, x + REACH);
     const int top = max(0, y - REACH), bottom = min(rows - 1, y + REACH);
     const int at = y * columns + x;
-    float low = disparity[at], high = low;
+    const auto [low, high] = extremes(disparity, rows, columns, y, x, REACH);
+    bool edge = false;
     for (int j = top; j <= bottom; ++j)
-        for (int i = left; i <= right; ++i) {
-            low = fminf(low, disparity[j * columns + i]);
-            high = fmaxf(high, disparity[j * columns + i]);
-        }
-    if (high - low < STEP) {
+        for (int i = left; i <= right; ++i) edge |= sudden[j * columns + i] != 0;
+    if (!edge || !(high - low > STEP)) {
         sides[2 * at] = make_float4(0, 0, 0, 0);
         return;
     }
@@ -91,8 +118,18 @@ extern "C" __global__ __launch_bounds__(256, 4) void find_sides(
                 before[c] += b * level[c];
             }
         }
-    sides[2 * at] = make_float4(low, high, behind[0] / far, behind[1] / far);
-    sides[2 * at + 1] = make_float4(behind[2] / far, before[0] / near, before[1] / near, before[2] / near);
+    // Where a pixel's colour lies on the line from the one to the other, from the middle.
+    float step[3], between = 0, middle = 0;
+    for (int c = 0; c < 3; ++c) {
+        behind[c] /= far;
+        before[c] /= near;
+        step[c] = before[c] - behind[c];
+        between += step[c] * step[c];
+        middle += step[c] * (before[c] + behind[c]);
+    }
+    const float trust = TRUST * fminf(sqrtf(between) / CONTRAST, 1), scale = trust / fmaxf(between, 1);
+    sides[2 * at] = make_float4(low, high, 0.5f * trust, -0.5f * scale * middle);
+    sides[2 * at + 1] = make_float4(scale * step[0], scale * step[1], scale * step[2], 0);
 }
 
 // Where a pixel lies among the cells of one axis.
@@ -109,7 +146,7 @@ __device__ __forceinline__ Place place(int pixel, float step, int cells) {
     return {before, min(before + 1, cells - 1), part};
 }
 
-// Disparity of a pixel: bilinear, but at edges that of the side of like colour.
+// Disparity of a pixel: bilinear, but at edges that of one of their sides.
 __device__ __forceinline__ float disparity_at(
     const float* __restrict__ disparity, const float4* __restrict__ sides, const u8* __restrict__ pixel, Place y,
     Place x, int columns) {
@@ -119,25 +156,12 @@ __device__ __forceinline__ float disparity_at(
     const float right = above[x.after] + y.part * (below[x.after] - above[x.after]);
     const float value = left + x.part * (right - left);
     const int cell = (y.part < 0.5f ? y.before : y.after) * columns + (x.part < 0.5f ? x.before : x.after);
-    const float4 first = sides[2 * cell];
-    const float low = first.x, high = first.y;
+    const float4 side = sides[2 * cell];
+    const float low = side.x, high = side.y, limit = side.z;
     if (low == high) return value;
-    const float4 second = sides[2 * cell + 1];
-    const float far[3] = {first.z, first.w, second.x}, near[3] = {second.y, second.z, second.w};
-    float to_far = 0, to_near = 0, between = 0;
-    for (int c = 0; c < 3; ++c) {
-        const float a = pixel[c] - far[c], b = pixel[c] - near[c], d = near[c] - far[c];
-        to_far += a * a;
-        to_near += b * b;
-        between += d * d;
-    }
-    // Position along the line from the far to the near colour, steepened; where the two colours are too alike to
-    // tell, the map's own edge, steepened as well.
-    const float own = (value - low) / (high - low);
-    const float seen = 0.5f + 0.5f * (to_far - to_near) / fmaxf(between, 1);
-    const float trust = fminf(sqrtf(between) / CONTRAST, 1);
-    const float t = own + trust * (clamp(seen, 0.0f, 1.0f) - own);
-    return low + clamp((t - 0.5f) * 3 + 0.5f, 0.0f, 1.0f) * (high - low);
+    const float4 weight = sides[2 * cell + 1];
+    const float seen = side.w + weight.x * pixel[0] + weight.y * pixel[1] + weight.z * pixel[2];
+    return value - low + clamp(seen, -limit, limit) * (high - low) >= 0.5f * (high - low) ? high : low;
 }
 
 struct Sorted {

@@ -63,7 +63,11 @@ class CudaUpsampler:
             "reduce_picture", (columns, rows), image, width, work.down, work.across, work.norm,
             work.added, rows, columns, work.small,
         )  # fmt: skip
-        launch("find_sides", (columns, rows), values, work.small, rows, columns, work.sides)
+        launch("find_steps", (columns, rows), values, rows, columns, work.sudden)
+        launch(
+            "find_sides", (columns, rows), values, work.sudden, work.small, rows, columns,
+            work.sides,
+        )  # fmt: skip
         steps = np.array([rows, columns], np.float32) / np.array([height, width], np.float32)
         launch(
             "snap", (width, -(-height // _TILE) * _BLOCK[1]), values, work.sides, image, rows,
@@ -79,6 +83,7 @@ class _Work:
         norm: what sums are multiplied with.
         added: to levels before they are rounded.
         small: the picture on the grid, the fourth channel unused.
+        sudden: cells where the map steps.
         sides: of the depth edge at every cell, see upsample.cu.
     """
 
@@ -97,4 +102,5 @@ class _Work:
             self.added = 0.125 if (height, width) == (2 * rows, 2 * columns) else 0.0
         self.down, self.across = (gpu.upload(table.view(np.uint8)) for table in spans)
         self.small = gpu.empty((rows, columns, 4), np.uint8)
+        self.sudden = gpu.empty((rows, columns), np.uint8)
         self.sides = gpu.empty((rows, columns, 8), np.float32)

@@ -22,9 +22,8 @@ def both(gpu: Gpu, values: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, n
 
 def assert_alike(result: np.ndarray, wanted: np.ndarray) -> None:
     assert result.shape == wanted.shape
-    off = np.abs(result - wanted)
-    assert (off > 1e-4).mean() <= 0.001
-    assert off.max() < 0.2  # a cell's colour that is rounded to the next level moves little
+    # A pixel half way between two sides may take the other one.
+    assert (np.abs(result - wanted) > 1e-4).mean() <= 0.001
 
 
 def scene(height: int, width: int, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
