@@ -10,6 +10,7 @@ class Stage:
     """The settings of one run.
 
     Attributes:
+        error: weight of the error itself.
         gradient: weight of the multi-scale gradients, before and while the learning rate comes
             down.
         label_edges: weight of full-size gradients where a teacher's label is steep, likewise.
@@ -20,6 +21,7 @@ class Stage:
         rate: learning rate.
     """
 
+    error: float
     gradient: tuple[float, float]
     label_edges: tuple[float, float]
     steps: bool
@@ -32,6 +34,7 @@ class Stage:
 STAGES = {
     # From ImageNet weights. A teacher's edges are soft: they hardly count at full size.
     "shapes": Stage(
+        error=1.0,
         gradient=(0.5, 1.5),
         label_edges=(0.0, 0.5),
         steps=False,
@@ -43,6 +46,7 @@ STAGES = {
     # From what has learned shapes, at the sizes that are asked for later. A teacher's edges are
     # soft, but in the right place.
     "edges": Stage(
+        error=3.0,
         gradient=(2.0, 3.0),
         label_edges=(2.0, 4.0),
         steps=True,

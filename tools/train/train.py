@@ -130,7 +130,7 @@ class Trainer:
         edges = torch.where(batch.edges == 0, steep, batch.edges)
         firsts, seconds = prediction[: batch.pairs], prediction[-batch.pairs :]
         terms = {
-            "ssi": scale_shift_invariant(residual, batch.confidence, penalty),
+            "ssi": stage.error * scale_shift_invariant(residual, batch.confidence, penalty),
             "gradient": stage.gradient[cooling]
             * gradient_matching(residual, batch.confidence, edges),
             "absolute": _ABSOLUTE * (off[:, 0] * batch.absolute).mean(),
