@@ -6,6 +6,8 @@
 #define TILE 32
 #define ROWS 4  // rows of a tile that one thread works on
 #define LANES (TILE / ROWS)
+#define SEARCH 1.2f  // how far from a pixel its surface is followed, over the radius of its blur
+#define SLOPE 0.3f   // step in radius, over the radius, up to which a surface goes on; and 1 px at most
 
 struct Layer {
     int scale;         // blurred on a grid reduced by this
@@ -137,11 +139,30 @@ extern "C" __global__ __launch_bounds__(256) void reduce_far(
     }
 }
 
-// Shows what lies behind every blurred foreground pixel, from the finest surroundings that know it.
+// Where the surface of a pixel in focus or behind it goes on in a farther layer; -1 where that is not near, or where
+// what the pixel belongs to is thinner than its blur.
+__device__ __forceinline__ int goes_on(
+    const float* __restrict__ radius, const u8* __restrict__ layer, float edge, int y, int x, int height, int width) {
+    const float blur = fmaxf(-edge, 1.0f), step = fminf(SLOPE * blur, 1.0f);
+    const int reach = (int)(SEARCH * blur) + 1, own = y * width + x;
+    const int away[4][2] = {{0, -1}, {0, 1}, {-1, 0}, {1, 0}};
+    for (int by = 1; by <= reach; by *= 2)
+        for (const auto& way : away) {
+            const int at = clamp(y + way[0] * by, 0, height - 1) * width + clamp(x + way[1] * by, 0, width - 1);
+            if (layer[at] >= layer[own] || radius[own] - radius[at] > step) continue;
+            const int j = clamp(y - way[0] * reach, 0, height - 1), i = clamp(x - way[1] * reach, 0, width - 1);
+            if (layer[j * width + i] >= layer[own]) return at;
+        }
+    return -1;
+}
+
+// Shows what lies behind every pixel: of the blurred foreground from the finest surroundings that know it, of others
+// their own surface where it goes on.
 // Level l is (3, rows, columns) colours and then (rows, columns) radii, at offset[l - 1] of `levels`.
 extern "C" __global__ __launch_bounds__(CELL * CELL) void look_behind(
-    const float* __restrict__ levels, const int* __restrict__ offset, int count, const u8* __restrict__ layer,
-    int height, int width, const float* __restrict__ edge, const u8* __restrict__ lookup, int entries,
+    const float* __restrict__ levels, const int* __restrict__ offset, int count, const float* __restrict__ linear,
+    const float* __restrict__ signed_radius, const u8* __restrict__ layer, int height, int width,
+    const float* __restrict__ edge, const u8* __restrict__ lookup, int entries,
     const int* __restrict__ nearest, uint2* __restrict__ back, u64* __restrict__ cells) {
     const int x = blockIdx.x * CELL + threadIdx.x, y = blockIdx.y * CELL + threadIdx.y;
     const int sharp = lookup[entries / 2];
@@ -149,6 +170,13 @@ extern "C" __global__ __launch_bounds__(CELL * CELL) void look_behind(
     if (x < width && y < height) {
         const int own = layer[y * width + x];
         uint2 pixel = make_uint2(0, (u32)NOTHING << 16);
+        const int beyond = own > 0 && own <= sharp ? goes_on(signed_radius, layer, edge[own], y, x, height, width) : -1;
+        if (beyond >= 0) {
+            found = layer[beyond];
+            float value[3];
+            for (int c = 0; c < 3; ++c) value[c] = fminf(linear[(size_t)c * height * width + beyond], 1.0f);
+            pixel = pack(value[0], value[1], value[2], found);
+        }
         int rows = height, columns = width;
         float scale = 1;
         for (int level = 1; own > sharp && found == NOTHING && level <= count && is_wanted(level, nearest); ++level) {

@@ -134,7 +134,7 @@ class CudaRenderer:
         self.__dict__.pop("_graphs", None)
 
     def _find_behind(self) -> None:
-        """Fill in what lies behind the blurred foreground."""
+        """Fill in what lies behind what is seen."""
         work, launch = self._work, self._gpu.launch
         colour, radius = work.linear, work.radius
         for level, (rows, columns) in enumerate(work.level_sizes, 1):
@@ -149,8 +149,9 @@ class CudaRenderer:
         height, width = work.layer.shape
         launch(
             "render", "look_behind", (width, height), work.levels, work.level_offsets,
-            len(work.level_sizes), work.layer, height, width, work.edge, work.lookup,
-            work.lookup.size, work.nearest, work.back, work.back_cells, block=(CELL, CELL),
+            len(work.level_sizes), work.linear, work.radius, work.layer, height, width, work.edge,
+            work.lookup, work.lookup.size, work.nearest, work.back, work.back_cells,
+            block=(CELL, CELL),
         )  # fmt: skip
 
     def _plan(self, height: int) -> LayerPlan:

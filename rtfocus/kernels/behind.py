@@ -1,14 +1,20 @@
-"""CPU kernels that guess what lies behind a blurred foreground."""
+"""CPU kernels that guess what lies behind what is seen."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, U8, kernel
-from rtfocus.kernels.membership import NOTHING, layer_of
+from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
+from rtfocus.kernels.membership import CELL, NOTHING, layer_of
 
 _SAME = np.float32(1)
 _NEED = np.float32(0.2)
+
+_SEARCH = 1.2
+"""How far from a pixel its surface is followed, over the radius of its blur."""
+
+_SLOPE = 0.3
+"""Step in radius, over the radius, up to which a surface goes on; and 1 px at most."""
 
 
 @kernel
@@ -128,3 +134,84 @@ def look_behind(
                     + w2 * colour[c, yb, xa]
                     + w3 * colour[c, yb, xb]
                 ) / weight
+
+
+@kernel
+def continue_surfaces(
+    linear: F32,
+    radius: F32,
+    edge: F32,
+    sharp: int,
+    layer: U8,
+    cells: U64,
+    behind: F32,
+    behind_layer: U8,
+    first: int,
+    last: int,
+) -> None:
+    """Let surfaces in focus or behind it go on under the pixels of rows first..last.
+
+    Where a surface passes from one layer to the next both are blurred, and together they cover less
+    than all of it: what is behind it would shine through in lines. So behind a pixel near such a
+    place lies its surface once more, as it is beyond: farther, but by no step, and as bright as
+    white at most, since a highlight is not shown twice. What is thinner than its blur has no inside
+    to shine through.
+
+    Args:
+        linear: the picture, linear (3, h, w).
+        radius: (h, w), signed.
+        edge: radius at which every layer begins on its far side.
+        sharp: number of the layer in focus.
+        layer: (h, w).
+        cells: the layers in every cell, see `rtfocus.kernels.membership.collect`.
+        behind: the colour found, linear (3, h, w).
+        behind_layer: the layer found, (h, w); untouched where there is none.
+        first: row.
+        last: row.
+    """
+    height, width = layer.shape
+    reach = np.zeros(sharp + 1, np.int64)
+    step = np.zeros(sharp + 1, np.float32)
+    for k in range(1, sharp + 1):
+        blur = max(-edge[k], np.float32(1))
+        reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, 1.0)
+    for y in range(first, last):
+        for column in range(cells.shape[1]):
+            if not _may_go_on(cells, y // CELL, column, sharp, reach):
+                continue
+            for x in range(column * CELL, min((column + 1) * CELL, width)):
+                own = layer[y, x]
+                if own > sharp:
+                    continue
+                by = 1
+                while by <= reach[own] and behind_layer[y, x] == NOTHING:
+                    for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+                        j = min(max(y + dy * by, 0), height - 1)
+                        i = min(max(x + dx * by, 0), width - 1)
+                        if layer[j, i] >= own or radius[y, x] - radius[j, i] > step[own]:
+                            continue
+                        opposite = min(max(y - dy * reach[own], 0), height - 1)
+                        other = min(max(x - dx * reach[own], 0), width - 1)
+                        if layer[opposite, other] < own:
+                            continue
+                        behind_layer[y, x] = layer[j, i]
+                        for c in range(3):
+                            behind[c, y, x] = min(linear[c, j, i], np.float32(1))
+                        break
+                    by *= 2
+
+
+@kernel
+def _may_go_on(cells: U64, row: int, column: int, sharp: int, reach: I64) -> bool:
+    """Whether any layer of a cell, up to the one in focus, has a farther one within its reach."""
+    one = np.uint64(1)
+    top = sharp
+    while top > 0 and not cells[row, column] >> np.uint64(top) & one:
+        top -= 1
+    farther = (one << np.uint64(top)) - one
+    away = -(-reach[top] // CELL)
+    for j in range(max(0, row - away), min(cells.shape[0], row + away + 1)):
+        for i in range(max(0, column - away), min(cells.shape[1], column + away + 1)):
+            if cells[j, i] & farther:
+                return True
+    return False

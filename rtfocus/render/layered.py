@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtfocus.frame import Disparity, Image, Map
 from rtfocus.kernels.bands import Bands
-from rtfocus.kernels.behind import look_behind, reduce_far
+from rtfocus.kernels.behind import continue_surfaces, look_behind, reduce_far
 from rtfocus.kernels.colour import linearise, srgb_tables
 from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
@@ -24,7 +24,8 @@ class LensRenderer:
     2. Every pixel goes to the layer of its circle of confusion (`rtfocus.render.layers`).
     3. Behind a blurred foreground a second layer number and colour are guessed from its
        surroundings, so that what shows through its soft edge is background and not a sharp copy of
-       the foreground.
+       the foreground. Behind other pixels it is their own surface, where it goes on in a farther
+       layer, so that nothing shines through between the two.
     4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
        lies behind.
 
@@ -80,9 +81,9 @@ class LensRenderer:
         sharp = len(plan.radius) // 2
         restore = restore_highlights if original is image else restore_reduced_highlights
         restore(original, self._linear, self._highlights, self._layer, sharp)
-        self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
+        self._find_behind(radius, plan)
         self._bands.run(rows, collect, self._behind_layer, self._back_cells)
         out, own = np.empty_like(image), np.empty((height, width), np.uint8)
         self._bands.run(
@@ -107,8 +108,23 @@ class LensRenderer:
         self._bands.close()
 
     def _find_behind(self, radius: Map, plan: LayerPlan) -> None:
-        """Fill in what lies behind the blurred foreground, from finest to coarsest surroundings."""
+        """Fill in what lies behind what is seen.
+
+        Behind the blurred foreground it is found from finest to coarsest surroundings.
+        """
         self._behind_layer.fill(NOTHING)
+        self._bands.run(
+            radius.shape[0],
+            continue_surfaces,
+            self._linear,
+            radius,
+            plan.edge,
+            len(plan.radius) // 2,
+            self._layer,
+            self._cells,
+            self._behind,
+            self._behind_layer,
+        )
         nearest = float(radius.max())
         if nearest < SHARP:
             return

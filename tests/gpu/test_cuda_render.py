@@ -68,6 +68,15 @@ def assert_like_cpu(
     assert off.mean() < 0.02
 
 
+def test_a_round_thing_before_a_wall(gpu: Gpu) -> None:
+    y, x = np.mgrid[:90, :120]
+    away = np.hypot(y - 45, x - 60) / 36
+    disparity = np.where(away < 1, 0.9 - 0.4 * away, 0.1).astype(np.float32)
+    image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), np.uint8)
+    image[away >= 1] = 230
+    assert_like_cpu(gpu, image, disparity, 0.8, Lens(f_number=0.5), highlights=1.0)
+
+
 @pytest.mark.parametrize("tier", [TIERS["high"], TIERS["fast"]], ids=["high", "fast"])
 @pytest.mark.parametrize(("f_number", "focus"), [(4.0, 0.5), (1.0, 0.1), (0.5, 0.9)])
 def test_scene(gpu: Gpu, tier: Tier, f_number: float, focus: float) -> None:
