@@ -1,13 +1,9 @@
 // The thin lens: layers of like blur, each blurred by the aperture, composited far to near.
 // See rtfocus/render/layered.py, whose arithmetic this repeats.
 
-#define CELL 16
-#define NOTHING 255
 #define TILE 32
 #define ROWS 4  // rows of a tile that one thread works on
 #define LANES (TILE / ROWS)
-#define SEARCH 1.2f  // how far from a pixel its surface is followed, over the radius of its blur
-#define SLOPE 0.3f   // step in radius, over the radius, up to which a surface goes on; and 1 px at most
 
 struct Layer {
     int scale;         // blurred on a grid reduced by this
@@ -35,40 +31,11 @@ struct Scene {
     int height, width;
 };
 
-__device__ __forceinline__ int layer_of(float radius, const u8* __restrict__ lookup, int entries) {
-    const int slot = (int)floorf(radius * 32.0f) + entries / 2;
-    return lookup[clamp(slot, 0, entries - 1)];
-}
-
-__device__ __forceinline__ uint2 pack(float red, float green, float blue, int layer) {
-    return make_uint2(to_half(red) | (u32)to_half(green) << 16, to_half(blue) | (u32)layer << 16);
-}
-
-__device__ __forceinline__ int layer_in(uint2 pixel) { return pixel.y >> 16; }
-
-__device__ __forceinline__ float4 colour_in(uint2 pixel) {
-    return make_float4(to_float(pixel.x & 0xffff), to_float(pixel.x >> 16), to_float(pixel.y & 0xffff), 1.0f);
-}
-
 __device__ __forceinline__ void add(float4& to, float4 value, float weight) {
     to.x += weight * value.x;
     to.y += weight * value.y;
     to.z += weight * value.z;
     to.w += weight * value.w;
-}
-
-// The set of layers in this block of CELL x CELL pixels, one bit each.
-__device__ __forceinline__ void collect(int layer, u64* __restrict__ cells, int across) {
-    __shared__ u64 parts[CELL * CELL / 32];
-    const int thread = threadIdx.y * CELL + threadIdx.x;
-    u64 bits = layer == NOTHING ? 0 : 1ull << layer;
-    for (int by = 16; by > 0; by /= 2) bits |= __shfl_xor_sync(~0u, bits, by);
-    if (thread % 32 == 0) parts[thread / 32] = bits;
-    __syncthreads();
-    if (thread == 0) {
-        for (int i = 1; i < CELL * CELL / 32; ++i) bits |= parts[i];
-        cells[blockIdx.y * across + blockIdx.x] = bits;
-    }
 }
 
 // Signed radius of every pixel's circle of confusion, its layer, and the picture in linear light.
@@ -107,116 +74,6 @@ extern "C" __global__ __launch_bounds__(CELL * CELL) void pack_front(
         front[at] = pack(linear[at], linear[plane + at], linear[2 * plane + at], own);
     }
     collect(own, cells, gridDim.x);
-}
-
-// Whether surroundings reduced 2^level times are looked at: up to where a cell covers the blur.
-__device__ __forceinline__ bool is_wanted(int level, const int* __restrict__ nearest) {
-    const float r = __int_as_float(*nearest);
-    return r >= 0.5f && (float)(1 << (level - 1)) < 1.5f * r;
-}
-
-// Halves a picture, keeping of every 2 x 2 pixels the farthest ones.
-extern "C" __global__ __launch_bounds__(256) void reduce_far(
-    const float* __restrict__ colour, const float* __restrict__ radius, int height, int width,
-    float* __restrict__ small_colour, float* __restrict__ small_radius, int level, const int* __restrict__ nearest) {
-    const int rows = (height + 1) / 2, columns = (width + 1) / 2;
-    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    if (x >= columns || y >= rows || !is_wanted(level, nearest)) return;
-    const int ya = 2 * y * width, yb = min(2 * y + 1, height - 1) * width, xa = 2 * x, xb = min(2 * x + 1, width - 1);
-    const int at[4] = {ya + xa, ya + xb, yb + xa, yb + xb};
-    float r[4], weight[4], farthest = radius[at[0]], total = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) farthest = fminf(farthest, r[i] = radius[at[i]]);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) total += weight[i] = clamp(farthest + 1.0f - r[i], 0.0f, 1.0f);
-    small_radius[y * columns + x] = farthest;
-    for (int c = 0; c < 3; ++c) {
-        const float* from = colour + (size_t)c * height * width;
-        float sum = 0;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) sum += weight[i] * from[at[i]];
-        small_colour[((size_t)c * rows + y) * columns + x] = sum / total;
-    }
-}
-
-// Where the surface of a pixel in focus or behind it goes on in a farther layer; -1 where that is not near, or where
-// what the pixel belongs to is thinner than its blur.
-__device__ __forceinline__ int goes_on(
-    const float* __restrict__ radius, const u8* __restrict__ layer, float edge, int y, int x, int height, int width) {
-    const float blur = fmaxf(-edge, 1.0f), step = fminf(SLOPE * blur, 1.0f);
-    const int reach = (int)(SEARCH * blur) + 1, own = y * width + x;
-    const int away[4][2] = {{0, -1}, {0, 1}, {-1, 0}, {1, 0}};
-    for (int by = 1; by <= reach; by *= 2)
-        for (const auto& way : away) {
-            const int at = clamp(y + way[0] * by, 0, height - 1) * width + clamp(x + way[1] * by, 0, width - 1);
-            if (layer[at] >= layer[own] || radius[own] - radius[at] > step) continue;
-            const int j = clamp(y - way[0] * reach, 0, height - 1), i = clamp(x - way[1] * reach, 0, width - 1);
-            if (layer[j * width + i] >= layer[own]) return at;
-        }
-    return -1;
-}
-
-// Shows what lies behind every pixel: of the blurred foreground from the finest surroundings that know it, of others
-// their own surface where it goes on.
-// Level l is (3, rows, columns) colours and then (rows, columns) radii, at offset[l - 1] of `levels`.
-extern "C" __global__ __launch_bounds__(CELL * CELL) void look_behind(
-    const float* __restrict__ levels, const int* __restrict__ offset, int count, const float* __restrict__ linear,
-    const float* __restrict__ signed_radius, const u8* __restrict__ layer, int height, int width,
-    const float* __restrict__ edge, const u8* __restrict__ lookup, int entries,
-    const int* __restrict__ nearest, uint2* __restrict__ back, u64* __restrict__ cells) {
-    const int x = blockIdx.x * CELL + threadIdx.x, y = blockIdx.y * CELL + threadIdx.y;
-    const int sharp = lookup[entries / 2];
-    int found = NOTHING;
-    if (x < width && y < height) {
-        const int own = layer[y * width + x];
-        uint2 pixel = make_uint2(0, (u32)NOTHING << 16);
-        const int beyond = own > 0 && own <= sharp ? goes_on(signed_radius, layer, edge[own], y, x, height, width) : -1;
-        if (beyond >= 0) {
-            found = layer[beyond];
-            float value[3];
-            for (int c = 0; c < 3; ++c) value[c] = fminf(linear[(size_t)c * height * width + beyond], 1.0f);
-            pixel = pack(value[0], value[1], value[2], found);
-        }
-        int rows = height, columns = width;
-        float scale = 1;
-        for (int level = 1; own > sharp && found == NOTHING && level <= count && is_wanted(level, nearest); ++level) {
-            rows = (rows + 1) / 2, columns = (columns + 1) / 2, scale /= 2;
-            const float* colour = levels + offset[level - 1];
-            const float* radius = colour + (size_t)3 * rows * columns;
-            const float fy = fmaxf((y + 0.5f) * scale - 0.5f, 0.0f), fx = fmaxf((x + 0.5f) * scale - 0.5f, 0.0f);
-            const int ya = (int)fy, yb = min(ya + 1, rows - 1), xa = (int)fx, xb = min(xa + 1, columns - 1);
-            const float ty = fy - ya, tx = fx - xa;
-            const int at[4] = {ya * columns + xa, ya * columns + xb, yb * columns + xa, yb * columns + xb};
-            float weight[4] = {(1 - ty) * (1 - tx), (1 - ty) * tx, ty * (1 - tx), ty * tx};
-            // Of several things behind, the nearest: the rest of a slanted surface, not the wall.
-            const float bound = edge[own];
-            float r[4], front = -3e38f, total = 0;
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                r[i] = radius[at[i]];
-                if (r[i] < bound) front = fmaxf(front, r[i]);
-            }
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                if (r[i] < front - 1.0f || r[i] >= bound) weight[i] = 0;
-                total += weight[i];
-            }
-            const int candidate = layer_of(front, lookup, entries);
-            if (total <= 0.2f || candidate >= own) continue;
-            found = candidate;
-            float value[3];
-            for (int c = 0; c < 3; ++c) {
-                const float* from = colour + (size_t)c * rows * columns;
-                float sum = 0;
-#pragma unroll
-                for (int i = 0; i < 4; ++i) sum += weight[i] * from[at[i]];
-                value[c] = sum / total;
-            }
-            pixel = pack(value[0], value[1], value[2], found);
-        }
-        back[y * width + x] = pixel;
-    }
-    collect(found, cells, gridDim.x);
 }
 
 // Whether any cell that touches rows y0..y1 and columns x0..x1 of the picture holds the layer.

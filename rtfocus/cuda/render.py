@@ -142,13 +142,13 @@ class CudaRenderer:
             start = work.offsets[level - 1]
             part = work.levels[start : start + 4 * rows * columns].reshape(4, rows, columns)
             launch(
-                "render", "reduce_far", (columns, rows), colour, radius, height, width, part[:3],
+                "behind", "reduce_far", (columns, rows), colour, radius, height, width, part[:3],
                 part[3], level, work.nearest,
             )  # fmt: skip
             colour, radius = part[:3], part[3]
         height, width = work.layer.shape
         launch(
-            "render", "look_behind", (width, height), work.levels, work.level_offsets,
+            "behind", "look_behind", (width, height), work.levels, work.level_offsets,
             len(work.level_sizes), work.linear, work.radius, work.layer, height, width, work.edge,
             work.lookup, work.lookup.size, work.nearest, work.back, work.back_cells,
             block=(CELL, CELL),
