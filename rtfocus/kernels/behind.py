@@ -170,8 +170,9 @@ def continue_surfaces(
         last: row.
     """
     height, width = layer.shape
-    reach = np.zeros(sharp + 1, np.int64)
-    step = np.zeros(sharp + 1, np.float32)
+    reach = np.empty(sharp + 1, np.int64)
+    step = np.empty(sharp + 1, np.float32)
+    reach[0] = 0  # behind the farthest layer is nothing
     for k in range(1, sharp + 1):
         blur = max(-edge[k], np.float32(1))
         reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, 1.0)

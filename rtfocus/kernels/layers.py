@@ -201,12 +201,11 @@ def _over(
     colour: F32,
     cover: F32,
     own: F32,
-    owned: bool,
     keep: F32,
 ) -> None:
     """Composite a layer over what lies behind, whose partial coverage is filled up first.
 
-    It takes its part from the shares of own light, where there are any.
+    It takes its part from the shares of own light.
     """
     zero, one = np.float32(0), np.float32(1)
     for y in range(rows):
@@ -217,15 +216,24 @@ def _over(
             kept = filled * (one - alpha[x])
             keep[x] = kept / max(covered[x], _EPSILON)
             covered[x] = kept + alpha[x]
-        if owned:
-            share = own[y, :columns]
-            for x in range(columns):
-                share[x] *= keep[x]
+        share = own[y, :columns]
+        for x in range(columns):
+            share[x] *= keep[x]
         for c in range(3):
             row = colour[c, y, :columns]
             add = top[c, y + margin, margin : margin + columns]
             for x in range(columns):
                 row[x] = row[x] * keep[x] + add[x]
+
+
+@kernel
+def _copy(image: U8, out: U8) -> None:
+    """A loop, since an assignment brings Numba's text of its error with it: seconds to compile."""
+    rows, columns, _ = out.shape
+    for y in range(rows):
+        for x in range(columns):
+            for c in range(3):
+                out[y, x, c] = image[y, x, c]
 
 
 @kernel
@@ -236,7 +244,8 @@ def _encode(colour: F32, cover: F32, encode: U8, image: U8, out: U8) -> None:
     for y in range(rows):
         for x in range(columns):
             if cover[y, x] < _UNCOVERED:
-                out[y, x] = image[y, x]
+                for c in range(3):
+                    out[y, x, c] = image[y, x, c]
                 continue
             scale = top / cover[y, x]
             for c in range(3):
@@ -310,7 +319,8 @@ def render_tiles(
             bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
             colour[:] = 0
             cover[:] = 0
-            blurred, owned = False, False
+            own[:] = 0
+            blurred = False
             for k in range(scales.size):
                 scale, reach = scales[k], reaches[k]
                 margin = 0 if scale == 1 else 1  # for the interpolation back to full size
@@ -333,9 +343,8 @@ def render_tiles(
                 covered = cover[y0 - top : y1 - top, x0 - left : x1 - left]
                 kept = own[y0 - top : y1 - top, x0 - left : x1 - left]
                 if k == sharp:
-                    _source(k, 1, y0, x0, rows, columns, front, back, hidden, strip, source)
-                    _over(source, 0, rows, columns, part, covered, kept, False, strip)
-                    owned = True
+                    _source(k, scale, y0, x0, rows, columns, front, back, hidden, strip, source)
+                    _over(source, margin, rows, columns, part, covered, kept, strip)
                     for y in range(top, bottom):
                         _set_coverage(front[1][y, left:right], k, own[y - top, : right - left])
                     continue
@@ -357,15 +366,12 @@ def render_tiles(
                     small_rows, small_columns = 2 * small_rows - 2, 2 * small_columns - 2
                     layer, spare = spare, layer
                     scale //= 2
-                _over(layer, margin, rows, columns, part, covered, kept, owned, strip)
+                _over(layer, margin, rows, columns, part, covered, kept, strip)
             tile, result = image[top:bottom, left:right], out[top:bottom, left:right]
             shares = share[top:bottom, left:right]
             if not blurred:
-                result[:] = tile
+                _copy(tile, result)
                 shares[:] = 255
                 continue
             _encode(colour, cover, encode, tile, result)
-            if owned:
-                _encode_shares(own, shares)
-            else:
-                shares[:] = 0
+            _encode_shares(own, shares)
