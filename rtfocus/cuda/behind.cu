@@ -33,11 +33,11 @@ extern "C" __global__ __launch_bounds__(256) void reduce_far(
     }
 }
 
-// Where the surface of a pixel in focus or behind it goes on in a farther layer; -1 where that is not near, or where
-// what the pixel belongs to is thinner than its blur.
+// Where the surface of a pixel goes on in a farther layer; -1 where that is not near, or where what the pixel belongs
+// to is thinner than its blur.
 __device__ __forceinline__ int goes_on(
     const float* __restrict__ radius, const u8* __restrict__ layer, float edge, int y, int x, int height, int width) {
-    const float blur = fmaxf(-edge, 1.0f), step = fminf(SLOPE * blur, 1.0f);
+    const float blur = fmaxf(fabsf(edge), 1.0f), step = fminf(SLOPE * blur, 1.0f);
     const int reach = (int)(SEARCH * blur) + 1, own = y * width + x;
     const int away[4][2] = {{0, -1}, {0, 1}, {-1, 0}, {1, 0}};
     for (int by = 1; by <= reach; by *= 2)
@@ -50,10 +50,10 @@ __device__ __forceinline__ int goes_on(
     return -1;
 }
 
-// Shows what lies behind every pixel: of the blurred foreground from the finest surroundings that know it, of others
-// their own surface where it goes on.
+// Shows what lies behind every pixel: its own surface where it goes on, else behind the blurred foreground what the
+// finest surroundings know.
 // Level l is (3, rows, columns) colours and then (rows, columns) radii, at offset[l - 1] of `levels`.
-extern "C" __global__ __launch_bounds__(CELL * CELL) void look_behind(
+extern "C" __global__ __launch_bounds__(CELL * CELL, 4) void look_behind(
     const float* __restrict__ levels, const int* __restrict__ offset, int count, const float* __restrict__ linear,
     const float* __restrict__ signed_radius, const u8* __restrict__ layer, int height, int width,
     const float* __restrict__ edge, const u8* __restrict__ lookup, int entries,
@@ -64,7 +64,7 @@ extern "C" __global__ __launch_bounds__(CELL * CELL) void look_behind(
     if (x < width && y < height) {
         const int own = layer[y * width + x];
         uint2 pixel = make_uint2(0, (u32)NOTHING << 16);
-        const int beyond = own > 0 && own <= sharp ? goes_on(signed_radius, layer, edge[own], y, x, height, width) : -1;
+        const int beyond = own > 0 ? goes_on(signed_radius, layer, edge[own], y, x, height, width) : -1;
         if (beyond >= 0) {
             found = layer[beyond];
             float value[3];

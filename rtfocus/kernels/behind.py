@@ -141,7 +141,6 @@ def continue_surfaces(
     linear: F32,
     radius: F32,
     edge: F32,
-    sharp: int,
     layer: U8,
     cells: U64,
     behind: F32,
@@ -149,7 +148,7 @@ def continue_surfaces(
     first: int,
     last: int,
 ) -> None:
-    """Let surfaces in focus or behind it go on under the pixels of rows first..last.
+    """Let surfaces go on under the pixels of rows first..last.
 
     Where a surface passes from one layer to the next both are blurred, and together they cover less
     than all of it: what is behind it would shine through in lines. So behind a pixel near such a
@@ -161,7 +160,6 @@ def continue_surfaces(
         linear: the picture, linear (3, h, w).
         radius: (h, w), signed.
         edge: radius at which every layer begins on its far side.
-        sharp: number of the layer in focus.
         layer: (h, w).
         cells: the layers in every cell, see `rtfocus.kernels.membership.collect`.
         behind: the colour found, linear (3, h, w).
@@ -170,20 +168,18 @@ def continue_surfaces(
         last: row.
     """
     height, width = layer.shape
-    reach = np.empty(sharp + 1, np.int64)
-    step = np.empty(sharp + 1, np.float32)
+    reach = np.empty(edge.size, np.int64)
+    step = np.empty(edge.size, np.float32)
     reach[0] = 0  # behind the farthest layer is nothing
-    for k in range(1, sharp + 1):
-        blur = max(-edge[k], np.float32(1))
+    for k in range(1, edge.size):
+        blur = max(abs(edge[k]), np.float32(1))
         reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, 1.0)
     for y in range(first, last):
         for column in range(cells.shape[1]):
-            if not _may_go_on(cells, y // CELL, column, sharp, reach):
+            if not _may_go_on(cells, y // CELL, column, reach):
                 continue
             for x in range(column * CELL, min((column + 1) * CELL, width)):
                 own = layer[y, x]
-                if own > sharp:
-                    continue
                 by = 1
                 while by <= reach[own] and behind_layer[y, x] == NOTHING:
                     for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
@@ -203,10 +199,10 @@ def continue_surfaces(
 
 
 @kernel
-def _may_go_on(cells: U64, row: int, column: int, sharp: int, reach: I64) -> bool:
-    """Whether any layer of a cell, up to the one in focus, has a farther one within its reach."""
+def _may_go_on(cells: U64, row: int, column: int, reach: I64) -> bool:
+    """Whether any layer of a cell has a farther one within its reach."""
     one = np.uint64(1)
-    top = sharp
+    top = reach.size - 1
     while top > 0 and not cells[row, column] >> np.uint64(top) & one:
         top -= 1
     farther = (one << np.uint64(top)) - one

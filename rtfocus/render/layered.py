@@ -22,10 +22,10 @@ class LensRenderer:
 
     1. Highlights that were clipped get an estimate of their light back.
     2. Every pixel goes to the layer of its circle of confusion (`rtfocus.render.layers`).
-    3. Behind a blurred foreground a second layer number and colour are guessed from its
-       surroundings, so that what shows through its soft edge is background and not a sharp copy of
-       the foreground. Behind other pixels it is their own surface, where it goes on in a farther
-       layer, so that nothing shines through between the two.
+    3. Behind pixels a second layer number and colour are guessed: their own surface, where it goes
+       on in a farther layer, so that nothing shines through between the two; else, behind a
+       blurred foreground, its surroundings, so that what shows through its soft edge is background
+       and not a sharp copy of the foreground.
     4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
        lies behind.
 
@@ -110,7 +110,8 @@ class LensRenderer:
     def _find_behind(self, radius: Map, plan: LayerPlan) -> None:
         """Fill in what lies behind what is seen.
 
-        Behind the blurred foreground it is found from finest to coarsest surroundings.
+        Where it is not its own surface, it is found for a blurred foreground from its finest to
+        its coarsest surroundings.
         """
         self._behind_layer.fill(NOTHING)
         self._bands.run(
@@ -119,7 +120,6 @@ class LensRenderer:
             self._linear,
             radius,
             plan.edge,
-            len(plan.radius) // 2,
             self._layer,
             self._cells,
             self._behind,
