@@ -10,10 +10,10 @@ from rtfocus.kernels.membership import CELL, NOTHING, layer_of
 _SAME = np.float32(1)
 _NEED = np.float32(0.2)
 
-_SEARCH = 1.2
+_SEARCH = np.float32(1.2)
 """How far from a pixel its surface is followed, over the radius of its blur."""
 
-_SLOPE = 0.3
+_SLOPE = np.float32(0.3)
 """Step in radius, over the radius, up to which a surface goes on; and 1 px at most."""
 
 
@@ -168,12 +168,13 @@ def continue_surfaces(
         last: row.
     """
     height, width = layer.shape
+    one = np.float32(1)
     reach = np.empty(edge.size, np.int64)
     step = np.empty(edge.size, np.float32)
     reach[0] = 0  # behind the farthest layer is nothing
     for k in range(1, edge.size):
-        blur = max(abs(edge[k]), np.float32(1))
-        reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, 1.0)
+        blur = max(abs(edge[k]), one)
+        reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, one)
     for y in range(first, last):
         for column in range(cells.shape[1]):
             if not _may_go_on(cells, y // CELL, column, reach):
@@ -193,7 +194,7 @@ def continue_surfaces(
                             continue
                         behind_layer[y, x] = layer[j, i]
                         for c in range(3):
-                            behind[c, y, x] = min(linear[c, j, i], np.float32(1))
+                            behind[c, y, x] = min(linear[c, j, i], one)
                         break
                     by *= 2
 
