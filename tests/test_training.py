@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: tr
 
 import losses  # noqa: E402
 import train  # noqa: E402
-from export import load, store_in_half, write  # noqa: E402
+from export import load, mix, store_in_half, write  # noqa: E402
 from exported import read_exported  # noqa: E402
 from network import SmallDPT, sharpen  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
@@ -118,6 +118,14 @@ def test_stereo_prefers_the_true_disparity() -> None:
     for wrong in (0 * true, 2 * true, -true):
         assert true_loss < stereo_loss(left, right, wrong, wrong)
     assert true_loss < stereo_loss(left, right, true, 0 * true)  # they must agree
+
+
+def test_a_mean_of_two_networks() -> None:
+    first, second = SmallDPT(), SmallDPT()
+    weight = first.head.value.weight.detach().clone()
+    wanted = 0.7 * weight + 0.3 * second.head.value.weight.detach()
+    mix(first, second, 0.3)
+    np.testing.assert_allclose(first.head.value.weight.detach(), wanted, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.slow

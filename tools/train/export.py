@@ -2,7 +2,9 @@
 
     python tools/train/export.py runs/a/checkpoint.pt rtfocus/models/rtfocus-small.onnx
 
-The running average of the weights is exported. With float16 the weights are stored in half the
+The running average of the weights is exported; with `--other` its mean with that of a run that
+started from this one, which is often better than either (Wortsman et al., "Model soups", ICML
+2022). With float16 the weights are stored in half the
 space and widened when the file is loaded: nothing is computed in float16.
 """
 
@@ -39,8 +41,12 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--weights", choices=("float32", "float16"), default="float16")
+    parser.add_argument("--other", type=Path, help="a checkpoint to take the mean with")
+    parser.add_argument("--share", type=float, default=0.5, help="of the other one")
     options = parser.parse_args()
     network = load(options.checkpoint)
+    if options.other:
+        mix(network, load(options.other), options.share)
     write(network, options.out)
     if options.weights == "float16":
         store_in_half(options.out)
@@ -58,6 +64,15 @@ def load(checkpoint: Path) -> SmallDPT:
         network.fold()
     network.load_state_dict(state)
     return network.eval()
+
+
+@torch.no_grad()
+def mix(network: SmallDPT, other: SmallDPT, share: float) -> None:
+    """Move the weights of a network towards those of another by that share of the way."""
+    theirs = other.state_dict()
+    for name, own in network.state_dict().items():
+        if own.is_floating_point():
+            own.lerp_(theirs[name], share)
 
 
 def write(network: SmallDPT, out: Path) -> None:
