@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
-from rtfocus.kernels.membership import CELL, NOTHING, layer_of
+from rtfocus.kernels.jit import F32, I64, U8, kernel
+from rtfocus.kernels.membership import NOTHING, layer_of
 
 _SAME = np.float32(1)
 _NEED = np.float32(0.2)
@@ -142,7 +142,6 @@ def continue_surfaces(
     radius: F32,
     edge: F32,
     layer: U8,
-    cells: U64,
     behind: F32,
     behind_layer: U8,
     first: int,
@@ -161,7 +160,6 @@ def continue_surfaces(
         radius: (h, w), signed.
         edge: radius at which every layer begins on its far side.
         layer: (h, w).
-        cells: the layers in every cell, see `rtfocus.kernels.membership.collect`.
         behind: the colour found, linear (3, h, w).
         behind_layer: the layer found, (h, w); untouched where there is none.
         first: row.
@@ -175,41 +173,61 @@ def continue_surfaces(
     for k in range(1, edge.size):
         blur = max(abs(edge[k]), one)
         reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, one)
+    near = np.empty(width, np.uint8)
     for y in range(first, last):
-        for column in range(cells.shape[1]):
-            if not _may_go_on(cells, y // CELL, column, reach):
+        _find_farther(layer, y, reach, near)
+        for x in range(width):
+            if near[x] == 0:
                 continue
-            for x in range(column * CELL, min((column + 1) * CELL, width)):
-                own = layer[y, x]
-                by = 1
-                while by <= reach[own] and behind_layer[y, x] == NOTHING:
-                    for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
-                        j = min(max(y + dy * by, 0), height - 1)
-                        i = min(max(x + dx * by, 0), width - 1)
-                        if layer[j, i] >= own or radius[y, x] - radius[j, i] > step[own]:
-                            continue
-                        opposite = min(max(y - dy * reach[own], 0), height - 1)
-                        other = min(max(x - dx * reach[own], 0), width - 1)
-                        if layer[opposite, other] < own:
-                            continue
-                        behind_layer[y, x] = layer[j, i]
-                        for c in range(3):
-                            behind[c, y, x] = min(linear[c, j, i], one)
-                        break
-                    by *= 2
+            own = layer[y, x]
+            by = 1
+            while by <= reach[own] and behind_layer[y, x] == NOTHING:
+                for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+                    j = min(max(y + dy * by, 0), height - 1)
+                    i = min(max(x + dx * by, 0), width - 1)
+                    if layer[j, i] >= own or radius[y, x] - radius[j, i] > step[own]:
+                        continue
+                    opposite = min(max(y - dy * reach[own], 0), height - 1)
+                    other = min(max(x - dx * reach[own], 0), width - 1)
+                    if layer[opposite, other] < own:
+                        continue
+                    behind_layer[y, x] = layer[j, i]
+                    for c in range(3):
+                        behind[c, y, x] = min(linear[c, j, i], one)
+                    break
+                by *= 2
 
 
 @kernel
-def _may_go_on(cells: U64, row: int, column: int, reach: I64) -> bool:
-    """Whether any layer of a cell has a farther one within its reach."""
-    one = np.uint64(1)
-    top = reach.size - 1
-    while top > 0 and not cells[row, column] >> np.uint64(top) & one:
-        top -= 1
-    farther = (one << np.uint64(top)) - one
-    away = -(-reach[top] // CELL)
-    for j in range(max(0, row - away), min(cells.shape[0], row + away + 1)):
-        for i in range(max(0, column - away), min(cells.shape[1], column + away + 1)):
-            if cells[j, i] & farther:
-                return True
-    return False
+def _find_farther(layer: U8, y: int, reach: I64, near: U8) -> None:
+    """1 where a farther layer lies up, down, left or right of a pixel of a row, within its reach.
+
+    Loops over whole rows, for LLVM to vectorise: they spare most pixels the search proper.
+    """
+    height, width = layer.shape
+    row = layer[y]
+    within = np.empty(width, np.uint8)
+    most = 0
+    for x in range(width):
+        near[x] = 0
+        within[x] = min(reach[row[x]], 255)
+        most = max(most, reach[row[x]])
+    by = 1
+    while by <= most:
+        least = np.uint8(min(by, 255))
+        up, down = layer[max(y - by, 0)], layer[min(y + by, height - 1)]
+        _mark_farther(up, row, within, least, near)
+        _mark_farther(down, row, within, least, near)
+        if by < width:
+            _mark_farther(row[by:], row[:-by], within[:-by], least, near[:-by])
+            _mark_farther(row[:-by], row[by:], within[by:], least, near[by:])
+        for x in range(min(by, width)):
+            if row[0] < row[x] or row[width - 1] < row[width - 1 - x]:
+                near[x] = near[width - 1 - x] = 1
+        by *= 2
+
+
+@kernel
+def _mark_farther(beside: U8, row: U8, within: U8, least: int, near: U8) -> None:
+    for x in range(row.size):
+        near[x] |= np.uint8(beside[x] < row[x]) & np.uint8(within[x] >= least)

@@ -81,9 +81,9 @@ class LensRenderer:
         sharp = len(plan.radius) // 2
         restore = restore_highlights if original is image else restore_reduced_highlights
         restore(original, self._linear, self._highlights, self._layer, sharp)
+        self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
-        self._find_behind(radius, plan)
         self._bands.run(rows, collect, self._behind_layer, self._back_cells)
         out, own = np.empty_like(image), np.empty((height, width), np.uint8)
         self._bands.run(
@@ -121,7 +121,6 @@ class LensRenderer:
             radius,
             plan.edge,
             self._layer,
-            self._cells,
             self._behind,
             self._behind_layer,
         )
