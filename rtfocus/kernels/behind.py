@@ -228,6 +228,6 @@ def _find_farther(layer: U8, y: int, reach: I64, near: U8) -> None:
 
 
 @kernel
-def _mark_farther(beside: U8, row: U8, within: U8, least: int, near: U8) -> None:
+def _mark_farther(beside: U8, row: U8, within: U8, least: np.uint8, near: U8) -> None:
     for x in range(row.size):
         near[x] |= np.uint8(beside[x] < row[x]) & np.uint8(within[x] >= least)
