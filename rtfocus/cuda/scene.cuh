@@ -31,4 +31,3 @@ __device__ __forceinline__ void collect(int layer, u64* __restrict__ cells, int 
         cells[blockIdx.y * across + blockIdx.x] = bits;
     }
 }
-

@@ -173,9 +173,9 @@ def continue_surfaces(
     for k in range(1, edge.size):
         blur = max(abs(edge[k]), one)
         reach[k], step[k] = int(_SEARCH * blur) + 1, min(_SLOPE * blur, one)
-    near = np.empty(width, np.uint8)
+    near, within = np.empty(width, np.uint8), np.empty(width, np.uint8)
     for y in range(first, last):
-        _find_farther(layer, y, reach, near)
+        _find_farther(layer, y, reach, within, near)
         for x in range(width):
             if near[x] == 0:
                 continue
@@ -199,14 +199,14 @@ def continue_surfaces(
 
 
 @kernel
-def _find_farther(layer: U8, y: int, reach: I64, near: U8) -> None:
+def _find_farther(layer: U8, y: int, reach: I64, within: U8, near: U8) -> None:
     """1 where a farther layer lies up, down, left or right of a pixel of a row, within its reach.
 
-    Loops over whole rows, for LLVM to vectorise: they spare most pixels the search proper.
+    Loops over whole rows, for LLVM to vectorise: they spare most pixels the search proper. At the
+    picture's sides a few more are 1. `within` is working memory.
     """
     height, width = layer.shape
     row = layer[y]
-    within = np.empty(width, np.uint8)
     most = 0
     for x in range(width):
         near[x] = 0

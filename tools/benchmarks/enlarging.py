@@ -45,14 +45,17 @@ def main() -> None:
         "bilinear": lambda grid, image: _resize(grid, image, cv2.INTER_LINEAR),
         "rtfocus": lambda grid, image: upsampler(Disparity(grid), image).values,
     }
+    renderer = LensRenderer(TIERS["high"], Aperture(), threads=2)
     figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in methods}
     for image, true in _scenes(args.ground_truth):
         grid = cv2.resize(true, (columns, rows), interpolation=cv2.INTER_AREA)
         grid = cv2.GaussianBlur(grid, (0, 0), args.blur)
         for name, enlarge in methods.items():
-            figures[name].append(_compare(image, enlarge(grid, image), true))
-    for name, rows_of_figures in figures.items():
-        error, between, picture = np.mean(rows_of_figures, axis=0)
+            figures[name].append(_compare(renderer, image, enlarge(grid, image), true))
+    if not any(figures.values()):
+        parser.error(f"no scenes in {args.ground_truth}")
+    for name, of_scenes in figures.items():
+        error, between, picture = np.mean(of_scenes, axis=0)
         print(f"{name:10s} error {error:5.2f} %  between {between:5.1f} %  {picture:5.2f} dB")
 
 
@@ -71,23 +74,21 @@ def _scenes(folder: Path) -> Iterator[tuple[Image, Map]]:
             yield image, ((inverse - low) / (high - low)).astype(np.float32)
 
 
-def _compare(image: Image, enlarged: Map, true: Map) -> tuple[float, float, float]:
+def _compare(
+    renderer: LensRenderer, image: Image, enlarged: Map, true: Map
+) -> tuple[float, float, float]:
     low, high = cv2.erode(true, np.ones((9, 9))), cv2.dilate(true, np.ones((9, 9)))
     edges = _near_edges(true, 4)
     part = (enlarged - low) / np.maximum(high - low, _EDGE)
     error = 100 * np.abs(enlarged - true)[edges].mean()
     between = 100 * ((part > 0.2) & (part < 0.8))[edges].mean()
     wide = _near_edges(true, 12)
-    results = [_psnr(*(_render(image, x, at) for x in (enlarged, true)), wide) for at in _FOCUS]
+    gain = np.float32(_RADIUS * len(image))
+    results = []
+    for focus in map(np.float32, _FOCUS):
+        pair = [renderer.blur(image, (x - focus) * gain) for x in (enlarged, true)]
+        results.append(_psnr(*pair, wide))
     return float(error), float(between), float(np.mean(results))
-
-
-def _render(image: Image, disparity: Map, focus: float) -> Image:
-    renderer = LensRenderer(TIERS["high"], Aperture(), threads=2)
-    radius = (disparity - np.float32(focus)) * np.float32(_RADIUS * len(image))
-    result = renderer.blur(image, radius)
-    renderer.close()
-    return result
 
 
 def _near_edges(disparity: Map, distance: int) -> NDArray[np.bool_]:
