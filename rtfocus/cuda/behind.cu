@@ -3,10 +3,11 @@
 #define SEARCH 1.2f  // how far from a pixel its surface is followed, over the radius of its blur
 #define SLOPE 0.3f   // step in radius, over the radius, up to which a surface goes on; and 1 px at most
 
-// Whether surroundings reduced 2^level times are looked at: up to where a cell covers the blur.
-__device__ __forceinline__ bool is_wanted(int level, const int* __restrict__ nearest) {
-    const float r = __int_as_float(*nearest);
-    return r >= 0.5f && (float)(1 << (level - 1)) < 1.5f * r;
+#define SURROUNDINGS 2.0f  // as in rtfocus/render/layers.py
+
+// Whether a blur of this radius looks at surroundings reduced 2^level times.
+__device__ __forceinline__ bool is_wanted(int level, float radius) {
+    return (float)(1 << (level - 1)) <= SURROUNDINGS * radius;
 }
 
 // Halves a picture, keeping of every 2 x 2 pixels the farthest ones.
@@ -15,7 +16,7 @@ extern "C" __global__ __launch_bounds__(256) void reduce_far(
     float* __restrict__ small_colour, float* __restrict__ small_radius, int level, const int* __restrict__ nearest) {
     const int rows = (height + 1) / 2, columns = (width + 1) / 2;
     const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    if (x >= columns || y >= rows || !is_wanted(level, nearest)) return;
+    if (x >= columns || y >= rows || !is_wanted(level, __int_as_float(*nearest))) return;
     const int ya = 2 * y * width, yb = min(2 * y + 1, height - 1) * width, xa = 2 * x, xb = min(2 * x + 1, width - 1);
     const int at[4] = {ya + xa, ya + xb, yb + xa, yb + xb};
     float r[4], weight[4], farthest = radius[at[0]], total = 0;
@@ -73,7 +74,8 @@ extern "C" __global__ __launch_bounds__(CELL * CELL, 4) void look_behind(
         }
         int rows = height, columns = width;
         float scale = 1;
-        for (int level = 1; own > sharp && found == NOTHING && level <= count && is_wanted(level, nearest); ++level) {
+        const float blur = own > sharp ? fminf(edge[own], __int_as_float(*nearest)) : 0.0f;
+        for (int level = 1; found == NOTHING && level <= count && is_wanted(level, blur); ++level) {
             rows = (rows + 1) / 2, columns = (columns + 1) / 2, scale /= 2;
             const float* colour = levels + offset[level - 1];
             const float* radius = colour + (size_t)3 * rows * columns;

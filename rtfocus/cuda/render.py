@@ -16,7 +16,7 @@ from rtfocus.kernels.colour import ENCODE_STEPS, srgb_tables
 from rtfocus.kernels.membership import CELL
 from rtfocus.lens import Lens
 from rtfocus.render.aperture import Aperture
-from rtfocus.render.layers import MAX_SCALE, LayerPlan, Tier, plan_layers
+from rtfocus.render.layers import MAX_SCALE, SURROUNDINGS, LayerPlan, Tier, plan_layers
 
 TILE = 32
 """Side of the square of pixels that a block of threads works on; as in render.cu."""
@@ -252,7 +252,7 @@ def _reaching(plan: LayerPlan) -> NDArray[np.uint64]:
 def _surroundings(height: int, width: int, limit: float) -> list[tuple[int, int]]:
     """Sizes of a picture halved until its pixels cover the largest blur."""
     sizes, scale = [(height, width)], 1.0
-    while min(sizes[-1]) > 1 and scale < 1.5 * limit:
+    while min(sizes[-1]) > 1 and scale <= SURROUNDINGS * limit:
         sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
         scale *= 2
     return sizes[1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, I64, U8, kernel
+from rtfocus.kernels.jit import F32, I64, U8, kernel, row_loop
 from rtfocus.kernels.membership import NOTHING, layer_of
 
 _SAME = np.float32(1)
@@ -58,6 +58,7 @@ def look_behind(
     colour: F32,
     level: F32,
     scale: float,
+    least: int,
     edge: F32,
     lookup: U8,
     limit: float,
@@ -77,6 +78,7 @@ def look_behind(
         colour: of the level, linear (3, h', w').
         level: radius of the level, (h', w').
         scale: size of the level over the picture's, a power of 1/2.
+        least: the farthest layer that looks at this level.
         edge: radius at which every layer begins on its far side; beyond it is behind.
         lookup: from radius to layer, see `rtfocus.render.layers.LayerPlan`.
         limit: of the lookup.
@@ -86,26 +88,25 @@ def look_behind(
         first: row of the picture.
         last: row of the picture.
     """
-    sharp = lookup[lookup.size // 2]
     height, width = level.shape
     half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
-    farthest = np.empty(width, np.uint8)  # layer of the farthest of the four around a pixel
+    farthest = np.empty(layer.shape[1], np.uint8)  # layer of the farthest of the four around
+    seen = np.empty(layer.shape[1], np.uint8)
+    row = -1  # of the level that `farthest` belongs to
     for y in range(first, last):
         fy = max((y + half) * scale - half, zero)
         ya = int(fy)
         yb = min(ya + 1, height - 1)
         ty = fy - ya
-        for xa in range(width):
-            xb = min(xa + 1, width - 1)
-            far = min(min(level[ya, xa], level[ya, xb]), min(level[yb, xa], level[yb, xb]))
-            farthest[xa] = layer_of(far, lookup, limit)
+        if ya != row:
+            row = ya
+            _find_farthest(level[ya], level[yb], scale, lookup, limit, farthest)
+        _mark_seen(layer[y], behind_layer[y], farthest, np.uint8(least), seen)
         for x in range(layer.shape[1]):
-            if layer[y, x] <= sharp or behind_layer[y, x] != NOTHING:
+            if seen[x] == 0:
                 continue
             fx = max((x + half) * scale - half, zero)
             xa = int(fx)
-            if layer[y, x] <= farthest[xa]:
-                continue
             xb = min(xa + 1, width - 1)
             tx = fx - xa
             r0, r1, r2, r3 = level[ya, xa], level[ya, xb], level[yb, xa], level[yb, xb]
@@ -134,6 +135,34 @@ def look_behind(
                     + w2 * colour[c, yb, xa]
                     + w3 * colour[c, yb, xb]
                 ) / weight
+
+
+@kernel
+def _find_farthest(
+    upper: F32, lower: F32, scale: float, lookup: U8, limit: float, farthest: U8
+) -> None:
+    """Per pixel of a row of the picture, the layer of the farthest of the four cells around it."""
+    cell = round(1 / scale)
+    start = 0
+    for xa in range(upper.size):
+        xb = min(xa + 1, upper.size - 1)
+        far = min(min(upper[xa], upper[xb]), min(lower[xa], lower[xb]))
+        found = layer_of(far, lookup, limit)
+        stop = min(cell // 2 + (xa + 1) * cell, farthest.size)
+        for x in range(start, stop):
+            farthest[x] = found
+        start = stop
+
+
+@row_loop
+def _mark_seen(layer: U8, behind_layer: U8, farthest: U8, least: np.uint8, seen: U8) -> None:
+    """1 where something may be found: for LLVM to vectorise, it spares most pixels the search."""
+    for x in range(layer.size):
+        seen[x] = (
+            np.uint8(layer[x] >= least)
+            & np.uint8(layer[x] > farthest[x])
+            & np.uint8(behind_layer[x] == NOTHING)
+        )
 
 
 @kernel
@@ -227,7 +256,7 @@ def _find_farther(layer: U8, y: int, reach: I64, within: U8, near: U8) -> None:
         by *= 2
 
 
-@kernel
+@row_loop
 def _mark_farther(beside: U8, row: U8, within: U8, least: np.uint8, near: U8) -> None:
     for x in range(row.size):
         near[x] |= np.uint8(beside[x] < row[x]) & np.uint8(within[x] >= least)

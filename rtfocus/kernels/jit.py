@@ -16,6 +16,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
 U64 = NDArray[np.uint64]
 
 
@@ -26,9 +27,17 @@ def kernel(function: Function) -> Function:
         exactly
     zero, or pixels in focus would change.
     """
-    compiled = numba.njit(nogil=True, cache=True, fastmath={"contract", "arcp", "nsz"})(function)
+    compiled = numba.njit(nogil=True, cache=True, fastmath=_FASTMATH)(function)
     _kernels.append(compiled)
     return cast(Function, compiled)
+
+
+def row_loop(function: Function) -> Function:
+    """A loop over a row as a part of the kernels that call it, which are compiled with it.
+
+    A call hands over every array and counts who holds it: as long as a short row takes.
+    """
+    return cast(Function, numba.njit(inline="always", fastmath=_FASTMATH)(function))
 
 
 def has_compiled() -> bool:
@@ -36,4 +45,5 @@ def has_compiled() -> bool:
     return any(compiled.stats.cache_misses for compiled in _kernels)
 
 
+_FASTMATH = {"contract", "arcp", "nsz"}
 _kernels: list[Any] = []

@@ -9,18 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from rtfocus.kernels.colour import ENCODE_STEPS
-from rtfocus.kernels.jit import F32, I64, U8, U64, kernel
+from rtfocus.kernels.jit import F32, I64, U8, U16, U64, kernel, row_loop
 from rtfocus.kernels.membership import find_members
 from rtfocus.render.layers import MAX_SCALE
 
 Plane = tuple[F32, U8]
-"""Linear colour (3, h, w) and layer number (h, w)."""
+"""Linear colour and coverage, which is 1 everywhere, (4, h, w); and layer number (h, w)."""
 
 Steps = tuple[I64, I64, I64, F32]
 """Per layer: scale, reach, first column, 1 / area (see `rtfocus.render.layers.LayerPlan`)."""
 
 Columns = tuple[I64, I64, F32, I64, F32]
 """Per column of a kernel: across, top, top_part, bottom, bottom_part."""
+
+Box = tuple[int, int, int, int]
+"""Top, left, bottom and right in the picture."""
 
 TILE_HEIGHT = MAX_SCALE
 TILE_WIDTH = 2 * MAX_SCALE
@@ -31,39 +34,21 @@ _UNCOVERED = np.float32(1e-4)
 """Coverage below which a pixel is not known; it stays as it is."""
 
 
-@kernel
-def _set_members(members: U8, k: int, values: F32, out: F32) -> None:
-    for x in range(out.size):
-        out[x] = values[x] if members[x] == k else np.float32(0)
+@row_loop
+def _mark(members: U8, k: np.uint8, marks: F32) -> None:
+    """1 where a layer is, else 0."""
+    for x in range(members.size):
+        marks[x] = np.float32(1) if members[x] == k else np.float32(0)
+
+
+@row_loop
+def _add_marked(values: F32, marks: F32, out: F32) -> None:
+    for x in range(values.size):
+        out[x] += marks[x] * values[x]
 
 
 @kernel
-def _set_coverage(members: U8, k: int, out: F32) -> None:
-    for x in range(out.size):
-        out[x] = np.float32(1) if members[x] == k else np.float32(0)
-
-
-@kernel
-def _add_members(members: U8, k: int, values: F32, out: F32) -> None:
-    for x in range(out.size):
-        out[x] += values[x] if members[x] == k else np.float32(0)
-
-
-@kernel
-def _add_coverage(members: U8, k: int, out: F32) -> None:
-    for x in range(out.size):
-        out[x] += np.float32(1) if members[x] == k else np.float32(0)
-
-
-@kernel
-def _halve(row: F32, size: int) -> None:
-    pairs = row[:size]
-    for x in range(size // 2):
-        row[x] = (pairs[2 * x] + pairs[2 * x + 1]) * np.float32(0.5)
-
-
-@kernel
-def _source(
+def _running_sum(
     k: int,
     scale: int,
     y0: int,
@@ -73,67 +58,50 @@ def _source(
     front: Plane,
     back: Plane,
     back_seen: bool,
+    marks: F32,
     strip: F32,
-    source: F32,
-) -> None:
-    """The layer's premultiplied colour and coverage, (4, rows, columns), reduced by `scale`.
+    sums: F32,
+) -> bool:
+    """Sum a layer's premultiplied colour and coverage, reduced by `scale`, along its columns.
 
-    (y0, x0) is the picture's pixel at which the grid starts; outside the picture its border
-    continues.
+    sums[c, j] is the sum of the j rows before row j, (4, rows + 1, columns). (y0, x0) is the
+    picture's pixel at which the grid starts; outside the picture its border continues.
+
+    Returns:
+        False if the layer covers nothing.
     """
     linear, layer = front
     behind, behind_layer = back
     height, width = layer.shape
+    own = np.uint8(k)
     full = columns * scale
-    left = max(0, -x0)
-    right = min(full, width - x0)
+    left, right = max(0, -x0), min(full, width - x0)
     a, b = x0 + left, x0 + right
+    weight = np.float32(1) / np.float32(scale * scale)
+    sums[:, 0, :columns] = 0
     for j in range(rows):
+        strip[:, :full] = 0
+        for t in range(scale):
+            y = min(max(y0 + j * scale + t, 0), height - 1)
+            _mark(layer[y, a:b], own, marks)
+            for c in range(4):
+                _add_marked(linear[c, y, a:b], marks, strip[c, left:right])
+            if back_seen:
+                _mark(behind_layer[y, a:b], own, marks)
+                for c in range(4):
+                    _add_marked(behind[c, y, a:b], marks, strip[c, left:right])
         for c in range(4):
-            row = source[c, j] if scale == 1 else strip
-            inside = row[left:right]
-            for t in range(scale):
-                y = min(max(y0 + j * scale + t, 0), height - 1)
-                if c == 3:
-                    if t == 0:
-                        _set_coverage(layer[y, a:b], k, inside)
-                    else:
-                        _add_coverage(layer[y, a:b], k, inside)
-                    if back_seen:
-                        _add_coverage(behind_layer[y, a:b], k, inside)
-                else:
-                    if t == 0:
-                        _set_members(layer[y, a:b], k, linear[c, y, a:b], inside)
-                    else:
-                        _add_members(layer[y, a:b], k, linear[c, y, a:b], inside)
-                    if back_seen:
-                        _add_members(behind_layer[y, a:b], k, behind[c, y, a:b], inside)
+            row, before, after = strip[c], sums[c, j], sums[c, j + 1]
             row[:left] = row[left]
             row[right:full] = row[right - 1]
-            if scale > 1:
-                size = full
-                while size > columns:
-                    _halve(strip, size)
-                    size //= 2
-                out = source[c, j]
-                weight = np.float32(1) / np.float32(scale)
-                for x in range(columns):
-                    out[x] = strip[x] * weight
-
-
-@kernel
-def _running_sum(source: F32, rows: int, columns: int, sums: F32) -> bool:
-    """sums[c, j] = source[c, 0] + ... + source[c, j - 1]; False if the layer covers nothing."""
-    for c in range(4):
-        sums[c, 0, :columns] = 0
-        for j in range(rows):
-            before = sums[c, j]
-            after = sums[c, j + 1]
-            row = source[c, j]
+            size = full
+            while size > columns:
+                size //= 2
+                for x in range(size):
+                    row[x] = row[2 * x] + row[2 * x + 1]
             for x in range(columns):
-                after[x] = before[x] + row[x]
-    total = np.float32(0)
-    last = sums[3, rows]
+                after[x] = before[x] + weight * row[x]
+    total, last = np.float32(0), sums[3, rows]
     for x in range(columns):
         total = max(total, last[x])
     return bool(total > 0)
@@ -141,7 +109,6 @@ def _running_sum(source: F32, rows: int, columns: int, sums: F32) -> bool:
 
 @kernel
 def _blur(
-    source: F32,
     sums: F32,
     spans: Columns,
     start: int,
@@ -162,16 +129,48 @@ def _blur(
                 low = y + reach + bottom[i]
                 high = y + reach + top[i]
                 d = reach + across[i]
-                sum_low = sums[c, low, d : d + columns]
-                sum_high = sums[c, high, d : d + columns]
-                part_low = source[c, low, d : d + columns]
-                part_high = source[c, high, d : d + columns]
+                low0, low1 = sums[c, low, d : d + columns], sums[c, low + 1, d : d + columns]
+                high0, high1 = sums[c, high, d : d + columns], sums[c, high + 1, d : d + columns]
                 add = bottom_part[i]
                 drop = top_part[i]
                 for x in range(columns):
-                    row[x] += sum_low[x] - sum_high[x] + (add * part_low[x] - drop * part_high[x])
+                    until = low0[x] + add * (low1[x] - low0[x])
+                    row[x] += until - (high0[x] + drop * (high1[x] - high0[x]))
             for x in range(columns):
                 row[x] *= norm
+
+
+@row_loop
+def _set_marked(values: F32, marks: F32, out: F32) -> None:
+    for x in range(values.size):
+        out[x] += marks[x] * (values[x] - out[x])
+
+
+@kernel
+def _cover_sharp(
+    k: int,
+    tile: Box,
+    part: Box,
+    front: Plane,
+    back: Plane,
+    light: F32,
+    own: F32,
+) -> None:
+    """Composite the layer in focus, whose pixels cover what lies behind, or do not."""
+    linear, layer = front
+    behind, behind_layer = back
+    top, left, _, _ = tile
+    y0, x0, y1, x1 = part
+    sharp = np.uint8(k)
+    for y in range(y0, y1):
+        j, a, b = y - top, x0 - left, x1 - left
+        share = own[j, a:b]
+        _mark(behind_layer[y, x0:x1], sharp, share)
+        for c in range(4):
+            _set_marked(behind[c, y, x0:x1], share, light[c, j, a:b])
+        _mark(layer[y, x0:x1], sharp, share)
+        for c in range(4):
+            _set_marked(linear[c, y, x0:x1], share, light[c, j, a:b])
 
 
 @kernel
@@ -193,35 +192,26 @@ def _double(small: F32, rows: int, columns: int, large: F32, line: F32) -> None:
 
 
 @kernel
-def _over(
-    top: F32,
-    margin: int,
-    rows: int,
-    columns: int,
-    colour: F32,
-    cover: F32,
-    own: F32,
-    keep: F32,
-) -> None:
+def _over(layer: F32, margin: int, tile: Box, part: Box, light: F32, own: F32, keep: F32) -> None:
     """Composite a layer over what lies behind, whose partial coverage is filled up first.
 
     It takes its part from the shares of own light.
     """
+    top, left, _, _ = tile
+    y0, x0, y1, x1 = part
     zero, one = np.float32(0), np.float32(1)
-    for y in range(rows):
-        alpha = top[3, y + margin, margin : margin + columns]
-        covered = cover[y, :columns]
+    columns = x1 - x0
+    for y in range(y1 - y0):
+        j, a, b = y0 - top + y, x0 - left, x1 - left
+        alpha = layer[3, y + margin, margin : margin + columns]
+        cover, share = light[3, j, a:b], own[j, a:b]
         for x in range(columns):
-            filled = min(covered[x] * _FILL_GAIN, one) if alpha[x] > zero else covered[x]
-            kept = filled * (one - alpha[x])
-            keep[x] = kept / max(covered[x], _EPSILON)
-            covered[x] = kept + alpha[x]
-        share = own[y, :columns]
+            filled = min(cover[x] * _FILL_GAIN, one) if alpha[x] > zero else cover[x]
+            keep[x] = filled * (one - alpha[x]) / max(cover[x], _EPSILON)
         for x in range(columns):
             share[x] *= keep[x]
-        for c in range(3):
-            row = colour[c, y, :columns]
-            add = top[c, y + margin, margin : margin + columns]
+        for c in range(4):
+            row, add = light[c, j, a:b], layer[c, y + margin, margin : margin + columns]
             for x in range(columns):
                 row[x] = row[x] * keep[x] + add[x]
 
@@ -236,21 +226,33 @@ def _copy(image: U8, out: U8) -> None:
                 out[y, x, c] = image[y, x, c]
 
 
-@kernel
-def _encode(colour: F32, cover: F32, encode: U8, image: U8, out: U8) -> None:
-    """Linear premultiplied tile to sRGB, (rows, columns, 3); the image where nothing covers."""
+@row_loop
+def _find_codes(values: F32, cover: F32, codes: U16) -> None:
+    """Where premultiplied linear light is found in the table that encodes it."""
     top = np.float32(ENCODE_STEPS - 1)
+    for x in range(values.size):
+        value = values[x] * (top / max(cover[x], _UNCOVERED))
+        codes[x] = np.uint16(min(max(value, np.float32(0)), top) + np.float32(0.5))
+
+
+@kernel
+def _encode(light: F32, own: F32, encode: U8, codes: U16, image: U8, out: U8) -> None:
+    """Linear premultiplied tile to sRGB, (rows, columns, 3).
+
+    Pixels that nothing covers, or that are all their own, keep their bytes.
+    """
     rows, columns, _ = out.shape
     for y in range(rows):
+        cover, share = light[3, y], own[y]
+        for c in range(3):
+            _find_codes(light[c, y, :columns], cover, codes[c])
         for x in range(columns):
-            if cover[y, x] < _UNCOVERED:
+            if cover[x] < _UNCOVERED or share[x] == 1:
                 for c in range(3):
                     out[y, x, c] = image[y, x, c]
-                continue
-            scale = top / cover[y, x]
-            for c in range(3):
-                value = min(max(colour[c, y, x] * scale, np.float32(0)), top)
-                out[y, x, c] = encode[int(value + np.float32(0.5))]
+            else:
+                for c in range(3):
+                    out[y, x, c] = encode[codes[c, x]]
 
 
 @kernel
@@ -258,8 +260,9 @@ def _encode_shares(own: F32, out: U8) -> None:
     """Shares 0..1 to 0..255; what is in focus is covered fully, so nothing is divided by that."""
     rows, columns = out.shape
     for y in range(rows):
+        share, codes = own[y, :columns], out[y]
         for x in range(columns):
-            out[y, x] = np.int32(np.float32(255) * own[y, x] + np.float32(0.5))
+            codes[x] = np.uint8(np.float32(255) * share[x] + np.float32(0.5))
 
 
 @kernel
@@ -304,21 +307,20 @@ def render_tiles(
         tall = max(tall, -(-TILE_HEIGHT // scales[k]) + margin)
         wide = max(wide, -(-TILE_WIDTH // scales[k]) + margin)
         full = max(full, (-(-TILE_WIDTH // scales[k]) + margin) * scales[k])
-    source = np.empty((4, tall, wide), np.float32)
     sums = np.empty((4, tall + 1, wide), np.float32)
     ping = np.empty((4, TILE_HEIGHT + 2, TILE_WIDTH + 2), np.float32)
     pong = np.empty((4, TILE_HEIGHT + 2, TILE_WIDTH + 2), np.float32)
-    strip = np.empty(full, np.float32)
-    colour = np.empty((3, TILE_HEIGHT, TILE_WIDTH), np.float32)
-    cover = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
+    strip = np.empty((4, full), np.float32)
+    marks = np.empty(full, np.float32)
+    light = np.empty((4, TILE_HEIGHT, TILE_WIDTH), np.float32)
     own = np.empty((TILE_HEIGHT, TILE_WIDTH), np.float32)
+    codes = np.empty((3, TILE_WIDTH), np.uint16)
 
     for ty in range(first_row, last_row):
         for tx in range(-(-width // TILE_WIDTH)):
             top, left = ty * TILE_HEIGHT, tx * TILE_WIDTH
             bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
-            colour[:] = 0
-            cover[:] = 0
+            light[:] = 0
             own[:] = 0
             blurred = False
             for k in range(scales.size):
@@ -338,40 +340,33 @@ def render_tiles(
                     back_cells, k, y0 - edge, y1 + edge, x0 - edge, x1 + edge
                 )
                 hidden = h1 > h0
-                rows, columns = y1 - y0, x1 - x0
-                part = colour[:, y0 - top : y1 - top, x0 - left : x1 - left]
-                covered = cover[y0 - top : y1 - top, x0 - left : x1 - left]
-                kept = own[y0 - top : y1 - top, x0 - left : x1 - left]
+                box, part = (top, left, bottom, right), (y0, x0, y1, x1)
                 if k == sharp:
-                    _source(k, scale, y0, x0, rows, columns, front, back, hidden, strip, source)
-                    _over(source, margin, rows, columns, part, covered, kept, strip)
-                    for y in range(top, bottom):
-                        _set_coverage(front[1][y, left:right], k, own[y - top, : right - left])
+                    _cover_sharp(k, box, part, front, back, light, own)
                     continue
-                small_rows = -(-rows // scale) + 2 * margin
-                small_columns = -(-columns // scale) + 2 * margin
+                small_rows = -(-(y1 - y0) // scale) + 2 * margin
+                small_columns = -(-(x1 - x0) // scale) + 2 * margin
                 tall, wide = small_rows + 2 * reach + 1, small_columns + 2 * reach
                 y, x = y0 - (reach + margin) * scale, x0 - (reach + margin) * scale
-                _source(k, scale, y, x, tall, wide, front, back, hidden, strip, source)
-                if not _running_sum(source, tall, wide, sums):
+                if not _running_sum(
+                    k, scale, y, x, tall, wide, front, back, hidden, marks, strip, sums
+                ):
                     continue
                 blurred = True
                 start, stop, norm = first[k], first[k + 1], norms[k]
-                _blur(
-                    source, sums, spans, start, stop, norm, reach, ping, small_rows, small_columns
-                )
+                _blur(sums, spans, start, stop, norm, reach, ping, small_rows, small_columns)
                 layer, spare = ping, pong
                 while scale > 1:
-                    _double(layer, small_rows, small_columns, spare, strip)
+                    _double(layer, small_rows, small_columns, spare, marks)
                     small_rows, small_columns = 2 * small_rows - 2, 2 * small_columns - 2
                     layer, spare = spare, layer
                     scale //= 2
-                _over(layer, margin, rows, columns, part, covered, kept, strip)
+                _over(layer, margin, box, part, light, own, marks)
             tile, result = image[top:bottom, left:right], out[top:bottom, left:right]
             shares = share[top:bottom, left:right]
             if not blurred:
                 _copy(tile, result)
                 shares[:] = 255
                 continue
-            _encode(colour, cover, encode, tile, result)
+            _encode(light, own, encode, codes, tile, result)
             _encode_shares(own, shares)

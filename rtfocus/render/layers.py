@@ -20,6 +20,10 @@ from rtfocus.render.aperture import Aperture, Spans
 SHARP = 0.5
 """Radius in pixels below which nothing is blurred."""
 
+SURROUNDINGS = 2.0
+"""What lies behind a pixel is looked for in ever coarser surroundings, until a cell of them is
+wider than this many radii of its blur."""
+
 LOOKUP_STEP = 1 / 32
 """Resolution of the table from radius to layer, in pixels; `SHARP` is a multiple of it."""
 

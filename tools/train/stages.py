@@ -31,6 +31,7 @@ class Stage:
     rate: float
 
 
+_LANDSCAPE = (*[(160, 256)] * 3, *[(192, 320)] * 2, (256, 416))
 STAGES = {
     # From ImageNet weights. A teacher's edges are soft: they hardly count at full size.
     "shapes": Stage(
@@ -50,8 +51,8 @@ STAGES = {
         gradient=(2.0, 3.0),
         label_edges=(2.0, 4.0),
         steps=True,
-        sizes=(*[(160, 256)] * 2, *[(192, 320)] * 3, (256, 416), (256, 192)),
-        shares=(0.6, 0.22, 0.18),
+        sizes=(*_LANDSCAPE, (192, 192), (256, 192), (256, 160)),
+        shares=(0.74, 0.14, 0.12),
         least_crop=0.7,
         rate=5e-4,
     ),
