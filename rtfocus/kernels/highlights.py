@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, I32, I64, U8, kernel
+from rtfocus.kernels.jit import F32, F64, I32, I64, U8, kernel
 
 
 @kernel
@@ -51,6 +51,41 @@ def find_rings(labels: I32, edge: I64, rings: I64) -> int:
                         rings[found, 2] = ring
                         found += 1
     return found
+
+
+@kernel
+def sum_rings(rings: I64, colour: F32, outside: F64, border: F64) -> None:
+    """What the pixels around every clipped region have together.
+
+    Args:
+        rings: (n, 3), from `find_rings`.
+        colour: linear colour of those pixels, (3, n).
+        outside: (regions, 6), zeros. Of ring 3, the background: its pixels; mean and variance of
+            their brightest channels; mean of each channel.
+        border: (regions, 6), zeros. Of rings 1 and 2: the pixels of ring 1, of both; by how much
+            they are brighter than the background, brightest channel and each channel.
+    """
+    for n in range(len(rings)):
+        if rings[n, 2] == 3:
+            sums = outside[rings[n, 1]]
+            largest = max(max(colour[0, n], colour[1, n]), colour[2, n])
+            sums[0] += 1
+            sums[1] += largest
+            sums[2] += largest**2
+            for c in range(3):
+                sums[3 + c] += colour[c, n]
+    for sums in outside:
+        sums[1:] /= max(sums[0], 1)
+        sums[2] -= sums[1] ** 2
+    for n in range(len(rings)):
+        if rings[n, 2] < 3:
+            sums, background = border[rings[n, 1]], outside[rings[n, 1]]
+            largest = max(max(colour[0, n], colour[1, n]), colour[2, n])
+            sums[0] += rings[n, 2] == 1
+            sums[1] += 1
+            sums[2] += max(largest - background[1], 0)
+            for c in range(3):
+                sums[3 + c] += max(colour[c, n] - background[3 + c], 0)
 
 
 @kernel

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.frame import Image
 from rtfocus.kernels.colour import srgb_tables
-from rtfocus.kernels.highlights import brighten, brighten_reduced, find_rings, mark_clipped
+from rtfocus.kernels.highlights import (
+    brighten,
+    brighten_reduced,
+    find_rings,
+    mark_clipped,
+    sum_rings,
+)
 
 CLIPPED = 252
 """Code value from which a channel counts as clipped; compression moves 255 a little."""
@@ -130,19 +134,10 @@ def _estimate(
         count: number of regions, with 0 for none.
         gain: see `restore_highlights`.
     """
-    region, ring = rings[:, 1], rings[:, 2]
-    border, outside = ring <= 2, ring == 3
-
-    def total(where: NDArray[np.bool_], values: NDArray[np.float32] | None = None) -> NDArray[Any]:
-        weights = None if values is None else values[where]
-        return np.bincount(region[where], weights, minlength=count)
-
-    largest = colour.max(axis=0)
-    length, pixels, known = total(ring == 1), total(border), total(outside)
-    samples = np.maximum(known, 1)
-    background = total(outside, largest) / samples
-    variance = total(outside, largest**2) / samples - background**2
-    excess = total(border, np.maximum(largest - background[region], 0))
+    outside, border = np.zeros((count, 6)), np.zeros((count, 6))
+    sum_rings(rings, colour, outside, border)
+    known, background, variance = outside[:, 0], outside[:, 1], outside[:, 2]
+    length, pixels, excess = border[:, 0], border[:, 1], border[:, 2]
     # The background's own texture passes for mixed light: half of what a normal distribution has
     # above its mean, 0.4 sigma a pixel, is taken off.
     excess = np.maximum(excess - 0.2 * np.sqrt(np.maximum(variance, 0)) * pixels, 0)
@@ -151,10 +146,8 @@ def _estimate(
     level = 1 + gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
     level[(length == 0) | (known == 0)] = 1
 
-    mixed = np.array(
-        [total(border, np.maximum(c - (total(outside, c) / samples)[region], 0)) for c in colour]
-    )
+    mixed = border[:, 3:]
     # Few pixels say little about colour; so many of white are added.
-    mixed += 0.08 * length + 1e-6
-    tint = mixed / mixed.max(axis=0)
-    return level.astype(np.float32), np.ascontiguousarray(tint.T, np.float32)
+    mixed += 0.08 * length[:, None] + 1e-6
+    tint = mixed / mixed.max(axis=1, keepdims=True)
+    return level.astype(np.float32), tint.astype(np.float32)
