@@ -75,7 +75,8 @@ def sum_rings(rings: I64, colour: F32, outside: F64, border: F64) -> None:
             for c in range(3):
                 sums[3 + c] += colour[c, n]
     for sums in outside:
-        sums[1:] /= max(sums[0], 1)
+        for i in range(1, 6):
+            sums[i] /= max(sums[0], 1)
         sums[2] -= sums[1] ** 2
     for n in range(len(rings)):
         if rings[n, 2] < 3:

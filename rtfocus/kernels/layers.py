@@ -78,18 +78,21 @@ def _running_sum(
     left, right = max(0, -x0), min(full, width - x0)
     a, b = x0 + left, x0 + right
     weight = np.float32(1) / np.float32(scale * scale)
-    sums[:, 0, :columns] = 0
+    for c in range(4):
+        for x in range(columns):
+            sums[c, 0, x] = 0
     for j in range(rows):
-        strip[:, :full] = 0
+        for c in range(4):
+            for x in range(full):
+                strip[c, x] = 0
         for t in range(scale):
             y = min(max(y0 + j * scale + t, 0), height - 1)
-            _mark(layer[y, a:b], own, marks)
-            for c in range(4):
-                _add_marked(linear[c, y, a:b], marks, strip[c, left:right])
-            if back_seen:
-                _mark(behind_layer[y, a:b], own, marks)
+            for hidden in range(1 + back_seen):
+                members = behind_layer[y, a:b] if hidden else layer[y, a:b]
+                values = behind if hidden else linear
+                _mark(members, own, marks)
                 for c in range(4):
-                    _add_marked(behind[c, y, a:b], marks, strip[c, left:right])
+                    _add_marked(values[c, y, a:b], marks, strip[c, left:right])
         for c in range(4):
             row, before, after = strip[c], sums[c, j], sums[c, j + 1]
             row[:left] = row[left]
@@ -165,12 +168,12 @@ def _cover_sharp(
     for y in range(y0, y1):
         j, a, b = y - top, x0 - left, x1 - left
         share = own[j, a:b]
-        _mark(behind_layer[y, x0:x1], sharp, share)
-        for c in range(4):
-            _set_marked(behind[c, y, x0:x1], share, light[c, j, a:b])
-        _mark(layer[y, x0:x1], sharp, share)
-        for c in range(4):
-            _set_marked(linear[c, y, x0:x1], share, light[c, j, a:b])
+        for seen in range(2):
+            members = layer[y, x0:x1] if seen else behind_layer[y, x0:x1]
+            values = linear if seen else behind
+            _mark(members, sharp, share)
+            for c in range(4):
+                _set_marked(values[c, y, x0:x1], share, light[c, j, a:b])
 
 
 @kernel
