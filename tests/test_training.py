@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: tr
 import losses  # noqa: E402
 import train  # noqa: E402
 from export import load, mix, store_in_half, write  # noqa: E402
-from exported import read_exported  # noqa: E402
 from network import SmallDPT, sharpen  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
 from rtfocus.device import resolve  # noqa: E402
@@ -216,7 +215,7 @@ def test_an_exported_network_is_read_back(tmp_path: Path, half: bool) -> None:
     source = NetworkDepth(path, device=resolve("cpu"), picture=(96, 64), size=(96, 64))
     wanted = source._run(0, picture.numpy())
     with torch.no_grad():
-        answer = read_exported(path)(picture)[0, 0].numpy()
+        answer = load(path)(picture)[0, 0].numpy()
     np.testing.assert_allclose(answer, wanted, atol=1e-3 * np.ptp(wanted))
 
 
@@ -224,7 +223,7 @@ def test_another_network_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "n.onnx"
     write(SmallDPT(blocks=(1, 2)).eval(), path)
     with pytest.raises(ValueError, match="another network"):
-        read_exported(path)
+        load(path)
 
 
 def test_what_is_trained_on_has_no_batch_normalisation(tmp_path: Path) -> None:
@@ -254,5 +253,5 @@ def test_a_second_stage_starts_from_what_was_exported(
     assert 0 < (answer - wanted).abs().max() < 0.3 * span(wanted)
     write(after, tmp_path / "second.onnx")
     with torch.no_grad():
-        again = read_exported(tmp_path / "second.onnx")(picture)
+        again = load(tmp_path / "second.onnx")(picture)
     np.testing.assert_allclose(again, answer, atol=1e-3 * span(wanted))

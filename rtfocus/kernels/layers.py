@@ -145,6 +145,7 @@ def _blur(
 
 @row_loop
 def _set_marked(values: F32, marks: F32, out: F32) -> None:
+    """Rounds, which does not matter: what is in focus keeps its bytes."""
     for x in range(values.size):
         out[x] += marks[x] * (values[x] - out[x])
 

@@ -19,6 +19,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from exported import read_exported
 from network import SmallDPT
 
 _CARD = """\
@@ -41,7 +42,9 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--weights", choices=("float32", "float16"), default="float16")
-    parser.add_argument("--other", type=Path, help="a checkpoint to take the mean with")
+    parser.add_argument(
+        "--other", type=Path, help="a checkpoint, or exported network, to take the mean with"
+    )
     parser.add_argument("--share", type=float, default=0.5, help="of the other one")
     options = parser.parse_args()
     network = load(options.checkpoint)
@@ -53,9 +56,11 @@ def main() -> None:
     print(f"{options.out}: {options.out.stat().st_size / 1e6:.2f} MB")
 
 
-def load(checkpoint: Path) -> SmallDPT:
-    """The running average of a checkpoint of `train.py`, ready to run."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+def load(path: Path) -> SmallDPT:
+    """The running average of a checkpoint of `train.py`, or an exported network; ready to run."""
+    if path.suffix == ".onnx":
+        return read_exported(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)["average"]
     network = SmallDPT()
     prefix = "module."
     state = {name.removeprefix(prefix): value for name, value in state.items() if prefix in name}

@@ -25,7 +25,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from batches import Batch, Mixer
 from export import load
-from exported import read_exported
 from losses import (
     PENALTIES,
     consistency,
@@ -188,7 +187,7 @@ def _first(start: Path | None) -> SmallDPT:
         network = SmallDPT()
         network.backbone.load_imagenet()
         return network
-    network = read_exported(start) if start.suffix == ".onnx" else load(start)
+    network = load(start)
     network.fold()
     return network
 
