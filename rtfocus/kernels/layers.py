@@ -14,7 +14,7 @@ from rtfocus.kernels.membership import find_members
 from rtfocus.render.layers import MAX_SCALE
 
 Plane = tuple[F32, U8]
-"""Linear colour and coverage, which is 1 everywhere, (4, h, w); and layer number (h, w)."""
+"""Linear colour (3, h, w) and layer number (h, w)."""
 
 Steps = tuple[I64, I64, I64, F32]
 """Per layer: scale, reach, first column, 1 / area (see `rtfocus.render.layers.LayerPlan`)."""
@@ -91,8 +91,10 @@ def _running_sum(
                 members = behind_layer[y, a:b] if hidden else layer[y, a:b]
                 values = behind if hidden else linear
                 _mark(members, own, marks)
-                for c in range(4):
+                for c in range(3):
                     _add_marked(values[c, y, a:b], marks, strip[c, left:right])
+                for x in range(right - left):
+                    strip[3, left + x] += marks[x]
         for c in range(4):
             row, before, after = strip[c], sums[c, j], sums[c, j + 1]
             row[:left] = row[left]
@@ -173,8 +175,11 @@ def _cover_sharp(
             members = layer[y, x0:x1] if seen else behind_layer[y, x0:x1]
             values = linear if seen else behind
             _mark(members, sharp, share)
-            for c in range(4):
+            for c in range(3):
                 _set_marked(values[c, y, x0:x1], share, light[c, j, a:b])
+            cover = light[3, j, a:b]
+            for x in range(b - a):
+                cover[x] = max(cover[x], share[x])
 
 
 @kernel

@@ -76,11 +76,11 @@ class LensRenderer:
         limit = min(reach, 2.0 * (height**2 + width**2) ** 0.5)
         plan = plan_layers(limit, self._tier, self._aperture)
 
-        self._bands.run(height, linearise, image, self._decode, self._linear[:3])
+        self._bands.run(height, linearise, image, self._decode, self._linear)
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
         sharp = len(plan.radius) // 2
         restore = restore_highlights if original is image else restore_reduced_highlights
-        restore(original, self._linear[:3], self._highlights, self._layer, sharp)
+        restore(original, self._linear, self._highlights, self._layer, sharp)
         self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
@@ -117,7 +117,7 @@ class LensRenderer:
         self._bands.run(
             radius.shape[0],
             continue_surfaces,
-            self._linear[:3],
+            self._linear,
             radius,
             plan.edge,
             self._layer,
@@ -127,7 +127,7 @@ class LensRenderer:
         nearest = float(radius.max())
         if nearest < SHARP:
             return
-        colour, level, scale = self._linear[:3], radius, 1.0
+        colour, level, scale = self._linear, radius, 1.0
         while min(level.shape) > 1 and 1 / scale <= SURROUNDINGS * nearest:
             least = int(np.searchsorted(SURROUNDINGS * plan.edge, 1 / scale))
             height, width = (level.shape[0] + 1) // 2, (level.shape[1] + 1) // 2
@@ -155,10 +155,10 @@ class LensRenderer:
         if self._size == (height, width):
             return
         self._size = (height, width)
-        # Red, green, blue and coverage, which stays 1.
-        self._linear = np.ones((4, height, width), np.float32)
+        self._linear = np.empty((3, height, width), np.float32)
         self._layer = np.empty((height, width), np.uint8)
-        self._behind = np.ones((4, height, width), np.float32)
+        # Zeros, since what is not known is multiplied by 0, which must not be NaN.
+        self._behind = np.zeros((3, height, width), np.float32)
         self._behind_layer = np.empty((height, width), np.uint8)
         cells = (-(-height // CELL), -(-width // CELL))
         self._cells = np.empty(cells, np.uint64)
