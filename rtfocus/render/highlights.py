@@ -71,7 +71,7 @@ def restore_reduced_highlights(
     if count > 1:
         decode, _ = srgb_tables()
         at = rows[rings[:, 0] // width], columns[rings[:, 0] % width]
-        level, tint = _estimate(rings, decode[image[at]].T, count, gain)
+        level, tint = _estimate(rings, decode.take(image[at].T), count, gain)
         brighten_reduced(
             linear,
             image,
