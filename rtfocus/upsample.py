@@ -11,7 +11,7 @@ from rtfocus.frame import Disparity, Image, Map
 from rtfocus.kernels.bands import Bands
 from rtfocus.kernels.upsample import SIDES, find_sides, snap
 
-_REACH = 2
+_REACH = 3
 """Half width in cells of the window in which a soft edge has its two sides."""
 
 _STEP = 0.06
@@ -26,9 +26,10 @@ class Upsampler:
     """Edge-aware enlargement that does not invent depths between a subject and what is behind it.
 
     Where the map is smooth it is interpolated. Where it steps, every pixel takes one of the two
-    sides: that which the map gives it, unless its colour says the other. What lies between them
+    sides: that of most cells around it, unless its colour says the other. What lies between them
     would be shown blurred by neither's radius, as a halo, or sharp where neither is. A slope is
-    not a step, however steep.
+    not a step, however steep. A pixel beside the near side that may show some of it is counted to
+    it: else a thin line of it would stay sharp on a background in focus.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -60,11 +61,15 @@ class Upsampler:
         edges = steps & (cv2.dilate(sudden.astype(np.uint8), _window(_REACH)) > 0)
         sides[0], sides[1] = low, np.where(edges, high, low)
         self._bands.run(height, find_sides, values, colour, _REACH, sides)
+        around = cv2.blur(values, _window(_REACH).shape, borderType=cv2.BORDER_REPLICATE)
         out: Map = np.empty(image.shape[:2], np.float32)
-        self._bands.run(len(out), snap, values, sides, image, out)
+        mixed: Image = np.empty(image.shape[:2], np.uint8)
+        self._bands.run(len(out), snap, values, around, sides, image, out, mixed)
         # Noise in the picture must not leave single pixels on the wrong side.
-        clean = cv2.medianBlur(out, 3).astype(np.float32, copy=False)
-        return replace(disparity, values=clean)
+        clean = cv2.medianBlur(out, 3)
+        grown = cv2.dilate(clean, _window(1))
+        whole = cv2.copyTo(grown, mixed, clean).astype(np.float32, copy=False)
+        return replace(disparity, values=whole)
 
     def close(self) -> None:
         """End the threads; safe to call twice."""

@@ -66,6 +66,43 @@ def test_a_colour_takes_nothing_off_a_side() -> None:
     assert out[inside].min() > 0.8
 
 
+def test_a_map_that_is_off_is_put_right() -> None:
+    """The map's edge lies two cells beside the picture's, on whichever side."""
+    image, truth = scene()
+    for shift in (-8, 8):
+        grid = soft(np.roll(truth, shift, axis=1), (72, 128))
+        out = Upsampler()(Disparity(grid), image).values
+        plain = cv2.resize(grid, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        wrong, wrong_plain = ((np.abs(x - truth) > 0.3).mean() for x in (out, plain))
+        assert wrong < 0.22 * wrong_plain
+
+
+@pytest.mark.parametrize("softness", [0.7, 1.2])
+def test_what_shows_some_of_the_near_side_is_counted_to_it(softness: float) -> None:
+    """Else a line of its colour would stay sharp on a background in focus."""
+    image, truth = scene()
+    image = cv2.GaussianBlur(image, (0, 0), softness)
+    share = cv2.GaussianBlur((truth > 0.5).astype(np.float32), (0, 0), softness)
+    out = Upsampler()(Disparity(soft(truth, (72, 128))), image).values
+    assert (out > 0.8)[share > 0.35].mean() > 0.99
+    assert (out < 0.2)[share < 0.02].mean() > 0.995
+
+
+def test_colours_that_vary_more_along_than_across() -> None:
+    """Both sides go from dark to light; what tells them apart is the little that is left."""
+    y, _ = np.mgrid[:270, :480]
+    _, truth = scene()
+    light = (60 + 120 * (np.sin(y / 3) * 0.5 + 0.5))[..., None]
+    tint = np.where((truth > 0.5)[..., None], (10, 0, -10), (-10, 0, 10))
+    noise = np.random.default_rng(4).normal(0, 2, (*truth.shape, 3))
+    image = np.clip(light + tint + noise, 0, 255).astype(np.uint8)
+    grid = soft(np.roll(truth, 5, axis=1), (72, 128))
+    out = Upsampler()(Disparity(grid), image).values
+    plain = cv2.resize(grid, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    wrong, wrong_plain = ((np.abs(x - truth) > 0.3).mean() for x in (out, plain))
+    assert wrong < 0.5 * wrong_plain
+
+
 def test_texture_is_not_copied_into_depth() -> None:
     random = np.random.default_rng(1)
     image = random.integers(0, 256, (180, 320, 3), dtype=np.uint8)

@@ -63,15 +63,16 @@ class CudaUpsampler:
             "reduce_picture", (columns, rows), image, width, work.down, work.across, work.norm,
             work.added, rows, columns, work.small,
         )  # fmt: skip
-        launch("find_steps", (columns, rows), values, rows, columns, work.sudden)
+        launch("find_steps", (columns, rows), values, rows, columns, work.sudden, work.around)
         launch(
             "find_sides", (columns, rows), values, work.sudden, work.small, rows, columns,
             work.sides,
         )  # fmt: skip
         steps = np.array([rows, columns], np.float32) / np.array([height, width], np.float32)
         launch(
-            "snap", (width, -(-height // _TILE) * _BLOCK[1]), values, work.sides, image, rows,
-            columns, float(steps[0]), float(steps[1]), height, width, out, block=_BLOCK,
+            "snap", (width, -(-height // _TILE) * _BLOCK[1]), values, work.around, work.sides,
+            image, rows, columns, float(steps[0]), float(steps[1]), height, width, out,
+            block=_BLOCK,
         )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ class _Work:
         added: to levels before they are rounded.
         small: the picture on the grid, the fourth channel unused.
         sudden: cells where the map steps.
+        around: the map's mean about every cell.
         sides: of the depth edge at every cell, see upsample.cu.
     """
 
@@ -103,4 +105,5 @@ class _Work:
         self.down, self.across = (gpu.upload(table.view(np.uint8)) for table in spans)
         self.small = gpu.empty((rows, columns, 4), np.uint8)
         self.sudden = gpu.empty((rows, columns), np.uint8)
+        self.around = gpu.empty((rows, columns), np.float32)
         self.sides = gpu.empty((rows, columns, 8), np.float32)

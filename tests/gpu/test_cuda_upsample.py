@@ -40,6 +40,7 @@ def scene(height: int, width: int, grid: tuple[int, int]) -> tuple[np.ndarray, n
         inside = np.hypot(y - centre[0] * height, x - centre[1] * width) < radius * height
         image[inside] = colour + random.normal(0, 8, (inside.sum(), 3))
         truth[inside] = near
+    image = cv2.GaussianBlur(image, (0, 0), 0.8)
     small = cv2.resize(truth.astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(small, (0, 0), 0.8), np.clip(image, 0, 255).astype(np.uint8)
 
