@@ -185,8 +185,9 @@ class Settings:
         Quality | None,
         _option(
             LENS,
-            "Render tier; live blurs a reduced picture and puts back the detail of what is in "
-            "focus (on a GPU it is fast); default: high, for live video live.",
+            "What counts more, the picture or speed: high also runs the depth network at the finer "
+            "size of its card; live blurs a reduced picture and puts back the detail of what is "
+            "in focus (on a GPU it is fast); default: high, for live video live.",
         ),
     ] = None
 

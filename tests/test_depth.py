@@ -22,7 +22,7 @@ from rtfocus.device import Device, resolve
 from rtfocus.doctor import doctor_checks
 from rtfocus.errors import DeviceError, ModelError, UnavailableError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
-from rtfocus.settings import DepthKind, Settings
+from rtfocus.settings import DepthKind, Quality, Settings
 
 CPU = resolve("cpu")
 SHARED = Path(os.environ.get("RTFOCUS_SHARED", Path(__file__).parents[2] / "shared"))
@@ -220,6 +220,7 @@ def test_unknown_key_suggests_the_near_one(network: Path) -> None:
         ("std", "[0.5, 0.0, 0.5]"),
         ("size", "[0, 32]"),
         ("size", "384"),
+        ("fine_size", "[64]"),
         ("multiple", "true"),
         ("license", "[]"),
     ],
@@ -230,9 +231,10 @@ def test_senseless_values_name_the_key(network: Path, key: str, value: str) -> N
         load(network)
 
 
-def test_card_size_must_be_a_multiple(network: Path) -> None:
-    write_card(network, size="[30, 48]")
-    with pytest.raises(ModelError, match=r"size = \[30, 48\] contradicts multiple = 16"):
+@pytest.mark.parametrize("key", ["size", "fine_size"])
+def test_card_size_must_be_a_multiple(network: Path, key: str) -> None:
+    write_card(network, **{key: "[30, 48]"})
+    with pytest.raises(ModelError, match=rf"{key} = \[30, 48\] contradicts multiple = 16"):
         load(network)
 
 
@@ -493,6 +495,30 @@ def test_the_scene_knows_its_own_depth() -> None:
 def test_a_model_wins_over_the_scene(network: Path) -> None:
     source = CpuBackend(CPU).open_depth(Settings(model=str(network)), stream(has_depth=True))
     assert isinstance(source, NetworkDepth)
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("quality", "grid"),
+    [(None, (64, 96)), ("high", (64, 96)), ("fast", (32, 48)), ("live", (32, 48))],
+)
+def test_the_network_is_finer_where_the_picture_counts_more(
+    network: Path, quality: Quality | None, grid: tuple[int, int]
+) -> None:
+    write_card(network, size="[32, 48]", fine_size="[64, 96]")
+    settings = Settings(model=str(network), quality=quality)
+    source = CpuBackend(CPU).open_depth(settings, stream())
+    assert isinstance(source, NetworkDepth)
+    assert source.grid == grid
+    source.close()
+
+
+def test_a_size_that_is_asked_for_wins_over_the_finer_one(network: Path) -> None:
+    write_card(network, size="[32, 48]", fine_size="[64, 96]")
+    settings = Settings(model=str(network), depth_size=(96, 96))
+    source = CpuBackend(CPU).open_depth(settings, stream())
+    assert isinstance(source, NetworkDepth)
+    assert source.grid == (96, 96)
     source.close()
 
 

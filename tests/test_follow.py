@@ -405,12 +405,7 @@ def walk(shared: Path) -> Walk:
 # The first and last frame, where to click, and between which x each torso lies, looked up by eye.
 WALKS = [
     (427, 450, 0.58, {430: (0.54, 0.68), 434: (0.58, 0.70), 437: (0.67, 0.80), 440: (0.78, 0.92)}),
-    pytest.param(
-        *(847, 868, 0.55, {853: (0.61, 0.74), 856: (0.70, 0.80), 858: (0.76, 0.84)}),
-        marks=pytest.mark.xfail(
-            reason="the built-in network loses this man's depth on his way out"
-        ),
-    ),
+    (847, 868, 0.55, {853: (0.61, 0.74), 856: (0.70, 0.80), 858: (0.76, 0.84)}),
 ]
 
 

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: tr
 
 import losses  # noqa: E402
 import train  # noqa: E402
+from depthwise import Depthwise, widen_gradients  # noqa: E402
 from export import load, mix, store_in_half, write  # noqa: E402
 from network import SmallDPT, sharpen  # noqa: E402
 from rtfocus.depth.network import NetworkDepth  # noqa: E402
@@ -50,6 +51,34 @@ def test_soft_edges_are_sharpened_and_slopes_are_not() -> None:
     before, after = ((y - sharp).abs().mean() for y in (soft, sharpen(soft)))
     assert after < 0.8 * before
     assert sharpen(soft).diff(dim=3).max() > 1.5 * soft.diff(dim=3).max()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("size", "stride"), [(5, 1), (5, 2), (3, 2)])
+def test_depthwise_gradients_in_bfloat16(size: int, stride: int, bias: bool) -> None:
+    plain = torch.nn.Conv2d(6, 6, size, stride, size // 2, groups=6, bias=bias)
+    own = torch.nn.Sequential(torch.nn.Conv2d(6, 6, size, stride, size // 2, groups=6, bias=bias))
+    own[0].load_state_dict(plain.state_dict())
+    widen_gradients(own)
+    assert isinstance(own[0], Depthwise)
+    results = []
+    for network in (plain, own):
+        x = noise(2, 6, 17, 22).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=network is own):
+            y = network(x)
+        (y.float() ** 2).sum().backward()
+        results.append([y.detach(), x.grad, *(p.grad for p in network.parameters())])
+    for wanted, got in zip(*results, strict=True):
+        assert got.shape == wanted.shape
+        assert span(got.float() - wanted) < 0.03 * span(wanted) + 0.03
+
+
+def test_other_convolutions_are_left_alone() -> None:
+    network = SmallDPT()
+    widen_gradients(network)
+    changed = [m for m in network.modules() if isinstance(m, Depthwise)]
+    assert all(m.groups == m.in_channels > 1 for m in changed)
+    assert {(m.kernel_size[0], m.stride[0]) for m in changed} == {(3, 2), (5, 1), (5, 2)}
 
 
 def test_imagenet_weights_fit_by_position() -> None:

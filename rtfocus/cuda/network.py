@@ -67,6 +67,7 @@ class CudaNetworkDepth(OnnxDepth):
         device: Device,
         picture: tuple[int, int],
         size: tuple[int, int] | None = None,
+        fine: bool = False,
         every: int = 1,
         flip: bool = False,
     ) -> None:
@@ -79,6 +80,7 @@ class CudaNetworkDepth(OnnxDepth):
             picture: height and width of the frames to come.
             size: height and width to run at, exactly; None: about as many pixels as the card says,
                 in the picture's aspect.
+            fine: at the card's `fine_size`, where it has one, rather than at its `size`.
             every: run on every Nth frame; those in between get the very same array again.
             flip: run on the mirrored picture too (`rtfocus.depth.flip`), at twice the cost.
 
@@ -94,7 +96,7 @@ class CudaNetworkDepth(OnnxDepth):
         self._waiting: deque[_Count] = deque()
         self._free: list[NDArray[np.int32]] = []
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="network")
-        settings = {"picture": picture, "size": size, "every": every}
+        settings = {"picture": picture, "size": size, "fine": fine, "every": every}
         try:
             self._by_tensorrt = self._open_tensorrt(path, device, settings)
             if not self._by_tensorrt:

@@ -23,7 +23,8 @@ def open_depth(
         settings: what the user asked for; where that is nothing, the input's own depth is used if
             it brings any, else the built-in network.
         info: the input whose frames will be estimated.
-        open_network: `NetworkDepth` for some device; takes path, picture, size, every and flip.
+        open_network: `NetworkDepth` for some device; takes path, picture, size, fine, every and
+            flip.
 
     Raises:
         UsageError: the settings contradict each other.
@@ -48,6 +49,7 @@ def open_depth(
         find_network(model),
         picture=(info.height, info.width),
         size=settings.depth_size,
+        fine=settings.quality in (None, "high"),
         every=settings.depth_every,
         flip=settings.flip,
     )

@@ -24,6 +24,7 @@ input_range = [0.0, 1.0]      # what pixel values 0 and 255 become
 mean = [0.485, 0.456, 0.406]  # optional, subtracted after that
 std = [0.229, 0.224, 0.225]   # optional, divided by after that
 size = [384, 384]             # height, width
+fine_size = [512, 512]        # optional, that of --quality high
 multiple = 32                 # sides must be multiples of this
 license = "MIT"               # optional
 source = "where it is from"   # optional"""
@@ -49,7 +50,8 @@ class ModelCard:
         input_range: what the pixel values 0 and 255 become.
         size: height and width it works best at. Where its input has free sides this sets the number
             of pixels, and the sides follow the picture's aspect.
-        multiple: both sides must be multiples of this.
+        multiple: the sides must be multiples of this.
+        fine_size: the same where quality comes before speed; optional, else it is `size`.
         mean: per channel, in units of `input_range`; optional.
         std: per channel, in units of `input_range`; optional.
         license: of the weights; optional.
@@ -63,6 +65,7 @@ class ModelCard:
     input_range: tuple[float, float]
     size: tuple[int, int]
     multiple: int
+    fine_size: tuple[int, int] | None = None
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
     license: str = ""
@@ -131,11 +134,12 @@ def _build(entries: Mapping[str, Any], where: str, remedy: Path) -> ModelCard:
             raise ModelError(f"{where}: {key} = {given!r} makes no sense; it must be {allowed}.")
         values[key] = value
     card = ModelCard(**values)
-    if any(side % card.multiple for side in card.size):
-        raise ModelError(
-            f"{where}: size = {list(card.size)} contradicts multiple = {card.multiple}: "
-            "both sides must be multiples of it. Change one of them."
-        )
+    for key, size in (("size", card.size), ("fine_size", card.fine_size or card.size)):
+        if any(side % card.multiple for side in size):
+            raise ModelError(
+                f"{where}: {key} = {list(size)} contradicts multiple = {card.multiple}: "
+                "both sides must be multiples of it. Change one of them."
+            )
     return card
 
 
@@ -192,6 +196,7 @@ _PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "mean": (_mean, "three numbers"),
     "std": (_std, "three numbers above 0"),
     "size": (_size, "[height, width], both whole and above 0"),
+    "fine_size": (_size, "[height, width], both whole and above 0"),
     "multiple": (_positive, "a whole number above 0"),
     "license": (_any_text, "a text"),
     "source": (_any_text, "a text"),

@@ -30,6 +30,7 @@ class NetworkDepth(OnnxDepth):
         device: Device,
         picture: tuple[int, int],
         size: tuple[int, int] | None = None,
+        fine: bool = False,
         threads: int = 0,
         every: int = 1,
         flip: bool = False,
@@ -42,6 +43,7 @@ class NetworkDepth(OnnxDepth):
             picture: height and width of the frames to come.
             size: height and width to run at, exactly; None: about as many pixels as the card says,
                 in the picture's aspect.
+            fine: at the card's `fine_size`, where it has one, rather than at its `size`.
             threads: that one run may use; 0 lets ONNX Runtime choose.
             every: run on every Nth frame; those in between get the very same array again.
             flip: run on the mirrored picture too (`rtfocus.depth.flip`), at twice the cost.
@@ -53,7 +55,9 @@ class NetworkDepth(OnnxDepth):
             UsageError: `size` does not suit the network, or `every` is below 1.
         """
         session = open_session(path, device, threads=threads)
-        super().__init__(path, session, device=device, picture=picture, size=size, every=every)
+        super().__init__(
+            path, session, device=device, picture=picture, size=size, fine=fine, every=every
+        )
         self._tensor = np.empty((1, 3, *self.grid), np.float32)
         self._flip = flip
 

@@ -47,6 +47,7 @@ class OnnxDepth(ABC):
         device: Device,
         picture: tuple[int, int],
         size: tuple[int, int] | None,
+        fine: bool,
         every: int,
     ) -> None:
         """Hold a network against its card.
@@ -58,6 +59,7 @@ class OnnxDepth(ABC):
             picture: height and width of the frames to come.
             size: height and width to run at, exactly; None: about as many pixels as the card says,
                 in the picture's aspect.
+            fine: at the card's `fine_size`, where it has one, rather than at its `size`.
             every: run on every Nth frame; those in between get the very same array again.
 
         Raises:
@@ -70,7 +72,7 @@ class OnnxDepth(ABC):
         self.card = read_card(path, session.get_modelmeta().custom_metadata_map)
         inputs, outputs = session.get_inputs(), session.get_outputs()
         fixed = check_signature(self.card, inputs, outputs, path)
-        self.grid = _grid(self.card, picture, size, fixed)
+        self.grid = _grid(self.card, picture, size, fine=fine, fixed=fixed)
         self.scale = scale_of(self.card.kind)
         self.description = f"{self.card.name} {self.grid[0]}x{self.grid[1]} on {device}"
         self._type = TYPES[inputs[0].type]
@@ -136,10 +138,18 @@ def _normalisation(card: ModelCard) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 def _grid(
-    card: ModelCard, picture: tuple[int, int], size: tuple[int, int] | None, fixed: bool
+    card: ModelCard,
+    picture: tuple[int, int],
+    size: tuple[int, int] | None,
+    *,
+    fine: bool,
+    fixed: bool,
 ) -> tuple[int, int]:
     if size is None:
-        return card.size if fixed else grid_like(picture, card.size, card.multiple)
+        if fixed:
+            return card.size
+        usual = card.fine_size or card.size if fine else card.size
+        return grid_like(picture, usual, card.multiple)
     height, width = size
     if fixed and size != card.size:
         raise UsageError(

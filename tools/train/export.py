@@ -29,6 +29,7 @@ input = "image"
 output = "inverse_depth"
 input_range = [0.0, 255.0]  # mean and standard deviation are applied inside
 size = [192, 320]
+fine_size = [256, 448]
 multiple = 32
 license = "MIT"
 source = "rtfocus, tools/train"

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from batches import Batch, Mixer
+from depthwise import widen_gradients
 from export import load
 from losses import (
     PENALTIES,
@@ -84,6 +85,8 @@ class Trainer:
         self._cooling = max(1, round(options.steps * options.cooldown))
         self._stage = STAGES[options.stage]
         self.network = _first(options.start).to(device, memory_format=torch.channels_last)
+        if options.bfloat16 and device.type == "cpu":
+            widen_gradients(self.network)
         self.average = AveragedModel(self.network, avg_fn=_blend, use_buffers=True)
         self._pairs = Pairs(options.stereo) if options.stereo else None
         self._stereo = StereoLoss().to(device)
@@ -266,7 +269,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
-        "--bfloat16", action="store_true", help="for GPUs and CPUs that have it (others crawl)"
+        "--bfloat16", action="store_true", help="for GPUs, and CPUs that have AMX (others crawl)"
     )
     return parser.parse_args()
 
