@@ -290,6 +290,10 @@ class Settings:
             return FocusDisparity(self.focus_disparity)
         return FocusPoint(*(self.focus or (0.5, 0.5)))
 
+    def tier(self) -> Quality:
+        """The quality that counts; live video sets its own before it asks."""
+        return self.quality or "high"
+
     def cores(self) -> int:
         """How many threads a stage may use."""
         if self.threads:

@@ -46,7 +46,7 @@ class CpuBackend:
     ) -> Stages:
         """See `Backend`."""
         threads = settings.cores()
-        reduces = settings.method == "lens" and settings.quality == "live"
+        reduces = settings.method == "lens" and settings.tier() == "live"
         return Stages(
             Smoother(scale, strength=strength, ahead=ahead),
             ReducedUpsampler(self.reduction, threads) if reduces else Upsampler(threads),
@@ -58,7 +58,7 @@ class CpuBackend:
         """See `Backend`."""
         return make_renderer(
             settings.method,
-            settings.quality or "high",
+            settings.tier(),
             aperture=settings.aperture(),
             highlights=settings.highlights,
             threads=settings.cores(),

@@ -68,7 +68,7 @@ class CudaBackend:
         """See `Backend`."""
         if settings.method != "lens":
             return _OnHost(self, GradedRenderer(settings.method))
-        tier, aperture = TIERS[settings.quality or "high"], settings.aperture()
+        tier, aperture = TIERS[settings.tier()], settings.aperture()
         return CudaRenderer(self._gpu, tier, aperture, highlights=settings.highlights)
 
     def make_metrics(self) -> Metrics:

@@ -49,7 +49,7 @@ def open_depth(
         find_network(model),
         picture=(info.height, info.width),
         size=settings.depth_size,
-        fine=settings.quality in (None, "high"),
+        fine=settings.tier() == "high",
         every=settings.depth_every,
         flip=settings.flip,
     )

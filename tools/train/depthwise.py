@@ -1,6 +1,6 @@
 """Depth-wise convolutions that are trained in bfloat16 on a CPU.
 
-Where a CPU has it (AMX), everything else becomes two to four times as fast in bfloat16; but
+Where a CPU has it (AMX), most of a network becomes two to four times as fast in bfloat16; but
 PyTorch's gradients of depth-wise convolutions become up to five times as slow, if kernels are wide
 or strides above 1. Those are computed in float32.
 """
