@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from rtfocus.cli import main
 from rtfocus.frame import Frame, StreamInfo
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("rtfocus", deadline=None)
+hypothesis.settings.load_profile("rtfocus")
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_a_turn_by_one_blade_is_no_turn(blades: int) -> None:
     np.testing.assert_allclose(one.bottom, other.bottom, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(variance=st.floats(0.01, 100))
 def test_kernel_of_a_variance(variance: float) -> None:
     kernel = rasterise(Aperture().spans_of_variance(variance))

@@ -37,7 +37,7 @@ def test_metric_depth_is_the_thin_lens() -> None:
     np.testing.assert_allclose(radius, diameter / 2, rtol=1e-4, atol=1e-7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     depths=st.lists(st.floats(0.3, 500), min_size=1, max_size=6),
     plane=st.floats(0.3, 500),
@@ -93,7 +93,7 @@ def test_the_disparity_is_left_as_it_was() -> None:
     assert (values == given).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(focus=st.floats(-0.5, 1.5), band=st.floats(0, 1))
 def test_focus_range_shifts_and_does_not_jump(focus: float, band: float) -> None:
     values = np.linspace(-0.5, 1.5, 801, dtype=np.float32)[None]

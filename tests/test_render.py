@@ -283,7 +283,7 @@ def test_a_radius_that_is_no_number_is_refused(renderer: LensRenderer) -> None:
         renderer.blur(texture(8, 8), const(8, 8, np.nan))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     height=st.integers(3, 90),
     width=st.integers(3, 180),
@@ -510,7 +510,7 @@ def test_absurd_radii(size: tuple[int, int], blades: int) -> None:
             assert out.max() <= image.max() + 1
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 99),
     reach=st.floats(0.6, 20),

@@ -4,8 +4,8 @@
 
 The running average of the weights is exported; with `--other` its mean with that of a run that
 started from this one, which is often better than either (Wortsman et al., "Model soups", ICML
-2022). With float16 the weights are stored in half the
-space and widened when the file is loaded: nothing is computed in float16.
+2022). With float16 the weights are stored in half the space and widened when the file is loaded:
+nothing is computed in float16.
 """
 
 from __future__ import annotations
@@ -46,11 +46,13 @@ def main() -> None:
     parser.add_argument(
         "--other", type=Path, help="a checkpoint, or exported network, to take the mean with"
     )
-    parser.add_argument("--share", type=float, default=0.5, help="of the other one")
+    parser.add_argument("--share", type=float, help="of the other one, 0.5 if not given")
     options = parser.parse_args()
+    if options.share is not None and options.other is None:
+        parser.error("--share says how much of the other network to take, which --other names")
     network = load(options.checkpoint)
-    if options.other:
-        mix(network, load(options.other), options.share)
+    if options.other is not None:
+        mix(network, load(options.other), 0.5 if options.share is None else options.share)
     write(network, options.out)
     if options.weights == "float16":
         store_in_half(options.out)
