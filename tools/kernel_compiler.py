@@ -26,6 +26,7 @@ REGISTERS = 1 << 16
 """Of a multiprocessor, 32 bits each."""
 
 _LARGEST_BLOCK = 1024
+_CUPYS = "-ftz=true"  # added by CuPy
 
 
 class KernelError(Exception):
@@ -74,7 +75,7 @@ def kernel_files() -> list[str]:
 
 def compile_file(file: str, architecture: int) -> list[Kernel]:
     """Compile a kernel file of the package as CuPy would; else as `compile_text`."""
-    return compile_text(source(file), architecture, OPTIONS)
+    return compile_text(source(file), architecture, (*OPTIONS, _CUPYS))
 
 
 def compile_text(code: str, architecture: int, options: Sequence[str] = ()) -> list[Kernel]:

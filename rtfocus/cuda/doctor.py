@@ -12,15 +12,17 @@ from typing import cast
 import av
 import numpy as np
 
-from rtfocus.checks import Check, can_encode
+from rtfocus.checks import Check
 from rtfocus.cuda.errors import import_cupy
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.network import CudaNetworkDepth
 from rtfocus.cuda.tensorrt import tensorrt_version
+from rtfocus.cuda.video import GpuEncoding
 from rtfocus.device import resolve
 from rtfocus.errors import RtfocusError
-from rtfocus.frame import Frame
+from rtfocus.frame import Frame, StreamInfo
 from rtfocus.models.registry import built_in
+from rtfocus.writers.codec import try_on_device
 
 ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 DECODERS = ("h264_cuvid", "hevc_cuvid", "vp9_cuvid", "av1_cuvid")
@@ -120,8 +122,19 @@ def _can_decode(name: str) -> bool:
 
 
 def _encoders() -> Check:
-    usable = [name for name in ENCODERS if can_encode(name)]
+    usable = [name for name in ENCODERS if _can_encode(name)]
     return Check("NVENC", True, ", ".join(usable) or "not usable; the CPU encodes")
+
+
+def _can_encode(name: str) -> bool:
+    """Whether an encoder takes a picture that is on the GPU."""
+    rate = Fraction(30)
+    info = StreamInfo("doctor", "video", 640, 360, 1 / rate, rate, frames=None)
+    try:
+        try_on_device(name, info, GpuEncoding(Gpu()))
+    except (av.FFmpegError, RtfocusError):
+        return False
+    return True
 
 
 _CHECKS: tuple[Callable[[], Check], ...] = (

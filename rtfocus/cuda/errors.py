@@ -17,7 +17,7 @@ _REMEDIES = {
     209: "This CuPy does not support this GPU: install a newer CuPy.",
     719: "The GPU stopped in a kernel; this is a fault in rtfocus or in the driver.",
 }
-"""By status of the CUDA runtime."""
+"""By status, which CUDA's runtime and driver number alike."""
 
 _LOST = "The GPU was lost: start again; if it stays, restart the machine. Or use --device cpu."
 
@@ -48,9 +48,24 @@ def device_errors() -> Iterator[None]:
         yield
     except cuda.memory.OutOfMemoryError as error:
         raise DeviceError(f"The GPU's memory is full: {_line(error)}. {_REMEDIES[2]}") from error
-    except cuda.runtime.CUDARuntimeError as error:
+    except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
         remedy = _REMEDIES.get(getattr(error, "status", 0), _LOST)
         raise DeviceError(f"CUDA fails: {_line(error)}. {remedy}") from error
+
+
+@contextmanager
+def compiler_errors() -> Iterator[None]:
+    """Turn what CuPy raises where it cannot compile a kernel within into a DeviceError."""
+    cuda: Any = import_cupy().cuda
+    try:
+        yield
+    except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError):
+        raise  # it can, but not load it
+    except (cuda.compiler.CompileException, RuntimeError) as error:  # RuntimeError: no headers
+        raise DeviceError(
+            f"CuPy cannot compile rtfocus' kernels: {_line(error)}. Install it again: pip install "
+            '"rtfocus[cuda]", or "rtfocus[cuda12]" for CUDA 12.'
+        ) from error
 
 
 def _line(error: Exception) -> str:

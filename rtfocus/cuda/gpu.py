@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rtfocus.cuda.errors import device_errors, import_cupy
+from rtfocus.cuda.context import share_context
+from rtfocus.cuda.errors import compiler_errors, device_errors, import_cupy
 
 Array = Any
 """A cupy.ndarray; CuPy says nothing to mypy."""
@@ -39,6 +40,7 @@ class Gpu:
     def __init__(self, index: int = 0) -> None:
         """Raises: DeviceError: there is no such GPU, or it cannot be used."""
         self.index, self.cupy = index, import_cupy()
+        share_context(index)
         with device_errors():
             self.device = self.cupy.cuda.Device(index)
             with self.device:
@@ -144,10 +146,11 @@ class Gpu:
         return getattr(self._target, "stream", self.compute)
 
     def _function(self, file: str, kernel: str) -> Any:
-        if file not in self._modules:
-            self._modules[file] = self.cupy.RawModule(code=source(file), options=OPTIONS)
-        if (file, kernel) not in self._functions:
-            self._functions[file, kernel] = self._modules[file].get_function(kernel)
+        with compiler_errors():
+            if file not in self._modules:
+                self._modules[file] = self.cupy.RawModule(code=source(file), options=OPTIONS)
+            if (file, kernel) not in self._functions:
+                self._functions[file, kernel] = self._modules[file].get_function(kernel)
         return self._functions[file, kernel]
 
 

@@ -309,6 +309,8 @@ def provider_options(
     if _TENSORRT in device.providers and path.is_file():
         folder = _engines(gpu, device, path)
         folder.mkdir(parents=True, exist_ok=True)
+        # Both capturing on one stream would be one capture within the other.
+        options["CUDAExecutionProvider"]["enable_cuda_graph"] = "0"
         options[_TENSORRT] = {
             **common,
             "trt_cuda_graph_enable": captured,

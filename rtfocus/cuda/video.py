@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import av
+import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.frame import CudaContext, VideoFrame
@@ -18,6 +19,9 @@ from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.planes import Planes
 
 _log = logging.getLogger("rtfocus")
+
+_IMPORTED = ("nv12", "p010le", "p016le")
+"""What PyAV hands on of pictures in the GPU's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,13 @@ class GpuDecoding:
             _log.info("decoding on the CPU: NVDEC cannot be used (%s)", error)
             return None
 
+    def holds(self, frame: VideoFrame) -> bool:
+        """Whether a decoded picture is in the GPU's memory."""
+        return frame.format.name == "cuda"
+
     def planes(self, frame: VideoFrame) -> Planes | None:
-        """NV12 or P010 in the GPU's memory; None for pictures that are elsewhere."""
-        if frame.format.name != "cuda":
+        """NV12 or P010 in the GPU's memory; None for all else, such as HEVC in 4:4:4."""
+        if frame.sw_format is None or frame.sw_format.name not in _IMPORTED:
             return None
         luma, chroma = (self._import(plane) for plane in frame.planes)
         return Planes(luma, (chroma.reshape(chroma.shape[0], -1),))
@@ -101,6 +109,11 @@ class GpuEncoding:
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self._context = CudaContext(device_id=gpu.index, primary_ctx=True)
+
+    def blank(self, height: int, width: int) -> VideoFrame:
+        """A picture of even sides to try an encoder with."""
+        luma, chroma = (self._gpu.zeros((rows, width), np.uint8) for rows in (height, height // 2))
+        return self.frame(GpuPicture(Planes(luma, (chroma,)), self._gpu.record()))
 
     def frame(self, picture: GpuPicture) -> VideoFrame:
         """The picture as an encoder takes it, which keeps its memory until it is encoded."""

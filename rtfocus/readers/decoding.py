@@ -16,5 +16,8 @@ class Decoding(Protocol):
     def open(self, source: str) -> av.container.InputContainer | None:
         """Open a file to be decoded there; None where that cannot be, having said why."""
 
+    def holds(self, frame: av.VideoFrame) -> bool:
+        """Whether a decoded picture is in the device's memory, not the host's."""
+
     def planes(self, frame: av.VideoFrame) -> Planes | None:
-        """A decoded picture's planes in the device's memory; None if it is in the host's."""
+        """A decoded picture's planes in the device's memory; None if they cannot be had."""

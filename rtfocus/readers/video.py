@@ -178,17 +178,27 @@ class VideoReader(Reader):
 
     def _stay_or_leave(self, decoding: Decoding, first: av.VideoFrame) -> av.VideoFrame:
         """The first picture, from the CPU if the device cannot convert what it decodes."""
-        planes, codec = decoding.planes(first), self._stream.codec_context.name
-        if planes is None:
+        context = self._stream.codec_context
+        if not decoding.holds(first):
             form = first.format.name
-            _log.info("decoding on the CPU: the GPU does not take %s (%s)", codec, form)
+            _log.info("decoding on the CPU: the GPU does not take %s (%s)", context.name, form)
+            return first
+        planes = decoding.planes(first)
+        if planes is None:
+            reason = f"convert this {context.name}'s pixels"
         elif self._colour.coded(first, self._orientation, planes) is None:
-            _log.info("decoding on the CPU: the GPU does not convert the colours of this %s", codec)
-            self._container.close()
-            self._decoding = None
-            self._container, self._reached = open_container(self._source), 0.0
-            self._begin()
-            return self._first_picture()
+            reason = f"convert the colours of this {context.name}"
+        elif self._size != (context.width, context.height):
+            reason = f"keep the odd size of this {context.name}"
+        else:
+            return first
+        _log.info("decoding on the CPU: the GPU does not %s", reason)
+        self._container.close()
+        self._decoding = None
+        self._container, self._reached = open_container(self._source), 0.0
+        self._begin()
+        first = self._first_picture()
+        self._size = first.width, first.height
         return first
 
     def _decode(self) -> Iterator[av.VideoFrame]:

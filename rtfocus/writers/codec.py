@@ -87,6 +87,9 @@ class Encoding(Protocol):
     def frame(self, picture: Any) -> VideoFrame:
         """A picture of the form "device" for them."""
 
+    def blank(self, height: int, width: int) -> VideoFrame:
+        """A picture to try them with."""
+
 
 RGB, BT709, BT601 = 0, 1, 5  # of colour matrices, as in ITU-T H.273
 LIMITED, FULL = 1, 2  # FFmpeg's numbers of ranges
@@ -159,15 +162,34 @@ def choose_encoder(
     name = None if encoding is None else encoding.encoders.get(codec.lower())
     if encoding is not None and name is not None:
         try:
-            if info.width % 2 or info.height % 2:
-                raise UsageError(f"{name} takes no picture of {info.width}x{info.height}")
-            chosen = _choose(name, info, crf, preset)
-        except UsageError as error:
+            encoder = try_on_device(name, info, encoding, crf=crf, preset=preset)
+        except (UsageError, FFmpegError) as error:
             _log.info("encoding on the CPU: %s", error)
         else:
             _log.info("encoding on the GPU with %s", name)
-            return replace(chosen, pixel_format=encoding.pixel_format)
+            return encoder
     return _choose(codec, info, crf, preset)
+
+
+def try_on_device(
+    name: str,
+    info: StreamInfo,
+    encoding: Encoding,
+    *,
+    crf: float | None = None,
+    preset: str | None = None,
+) -> Encoder:
+    """An encoder of a device, which has encoded a picture there.
+
+    Raises:
+        UsageError: there is no such encoder, or it refuses what it is told.
+        FFmpegError: it does not take pictures that are in the device's memory.
+    """
+    if info.width % 2 or info.height % 2:
+        raise UsageError(f"{name} takes no picture of {info.width}x{info.height}")
+    encoder = replace(_choose(name, info, crf, preset), pixel_format=encoding.pixel_format)
+    _probe(encoder, info, encoding.blank(info.height, info.width))
+    return encoder
 
 
 def _choose(codec: str, info: StreamInfo, crf: float | None, preset: str | None) -> Encoder:
@@ -234,8 +256,11 @@ def _quality(name: str, crf: float, private: set[str]) -> dict[str, str]:
     raise UsageError(f"encoder {name!r} has no constant quality; leave out --crf {crf:g}.")
 
 
-def _probe(encoder: Encoder, info: StreamInfo) -> None:
-    """Open the encoder once; `FFmpegError` or ValueError if it refuses."""
+def _probe(encoder: Encoder, info: StreamInfo, picture: VideoFrame | None = None) -> None:
+    """Open the encoder once, or have it encode; `FFmpegError` or ValueError if it refuses."""
     context: Any = CodecContext.create(encoder.name, "w")
     encoder.configure(context, info, 1)
-    context.open()
+    if picture is None:
+        context.open()
+    else:  # which opens it for where the picture is
+        context.encode(picture)

@@ -46,6 +46,18 @@ class CUDARuntimeError(RuntimeError):
         self.status = status
 
 
+class CUDADriverError(RuntimeError):
+    """What launches raise, and loading kernels."""
+
+    def __init__(self, status: int, text: str = "CUDA_ERROR_UNKNOWN: unknown error") -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class CompileException(Exception):  # noqa: N818 - CuPy's own name
+    pass
+
+
 class Machine:
     """What tests change: the pretended GPUs, memory, and what fails."""
 
@@ -389,7 +401,7 @@ class _Function:
         pointers = [ctypes.cast(ctypes.byref(h), ctypes.c_void_p) for h in held]
         fault = self._run(sizes, (ctypes.c_void_p * len(held))(*pointers))
         if fault is not None:
-            raise CUDARuntimeError(719, f"{self.name}: {fault.decode()}")
+            raise CUDADriverError(719, f"{self.name}: {fault.decode()}")
 
 
 def _kind(value: Any) -> str:
@@ -490,6 +502,7 @@ def modules() -> dict[str, ModuleType]:
     """What to put into sys.modules."""
     cupy, cuda, cupyx = ModuleType("cupy"), ModuleType("cupy.cuda"), ModuleType("cupyx")
     runtime, memory = ModuleType("cupy.cuda.runtime"), ModuleType("cupy.cuda.memory")
+    driver, compiler = ModuleType("cupy.cuda.driver"), ModuleType("cupy.cuda.compiler")
     here = sys.modules[__name__]
     for name in ("ndarray", "empty", "zeros", "asarray", "from_dlpack", "matmul", "RawModule"):
         setattr(cupy, name, getattr(here, name))
@@ -506,7 +519,8 @@ def modules() -> dict[str, ModuleType]:
     ):
         setattr(runtime, name, function)
     memory.OutOfMemoryError = OutOfMemoryError
-    cuda.runtime, cuda.memory = runtime, memory
+    driver.CUDADriverError, compiler.CompileException = CUDADriverError, CompileException
+    cuda.runtime, cuda.memory, cuda.driver, cuda.compiler = runtime, memory, driver, compiler
     cupy.cuda, cupy.__version__ = cuda, "14.0.0"
     cupyx.empty_pinned = empty_pinned
     return {

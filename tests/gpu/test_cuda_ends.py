@@ -68,6 +68,34 @@ def test_a_gpu_that_is_lost(
     assert_nothing_left(tmp_path)
 
 
+def test_kernels_that_do_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = fake_cupy.CUDADriverError(209, "CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image")
+    break_at(monkeypatch, "classify", 1, refusal)
+    with pytest.raises(DeviceError, match=r"no kernel image.*install a newer CuPy"):
+        refocus(SOURCE, str(tmp_path / "out.mp4"), **OPTIONS)
+    assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        fake_cupy.CompileException("kernels(3): error: expected a ';'"),
+        RuntimeError("Failed to find CUDA headers"),
+    ],
+)
+def test_kernels_that_do_not_compile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(fake_cupy.RawModule, "get_function", refuse)
+    with pytest.raises(DeviceError, match="cannot compile") as caught:
+        refocus(SOURCE, str(tmp_path / "out.mp4"), **OPTIONS)
+    assert str(failure) in str(caught.value)
+    assert_nothing_left(tmp_path)
+
+
 def test_memory_that_runs_out(tmp_path: Path) -> None:
     fake_cupy.machine.free = 300_000
     with pytest.raises(DeviceError, match=r"memory is full.*--depth-size"):

@@ -411,6 +411,9 @@ def test_options_of_the_providers(
     folder = Path(options["TensorrtExecutionProvider"]["trt_engine_cache_path"])
     assert folder.is_dir()
     assert folder.parent == tmp_path / "tensorrt"
+    assert options["TensorrtExecutionProvider"]["trt_cuda_graph_enable"] == "1"
+    assert options["CUDAExecutionProvider"]["enable_cuda_graph"] == "0"  # one of the two captures
+    options |= provider_options(gpu, Device("cuda", both[1:], "", 0), network, graph=True)
     assert options["CUDAExecutionProvider"]["enable_cuda_graph"] == "1"
     assert all(isinstance(v, str) for each in options.values() for v in each.values())
 

@@ -123,6 +123,22 @@ def test_no_nvenc_is_said(gpu: Gpu, cuda: str, caplog: pytest.LogCaptureFixture)
         choose_encoder("hevc_nvenc", make_info(), encoding=GpuEncoding(gpu))
 
 
+@pytest.mark.usefixtures("pretended_nvenc")
+def test_an_encoder_that_refuses_the_gpus_memory(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As NVENC does where another library has set up the GPU."""
+    caplog.set_level(logging.INFO, "rtfocus")
+
+    def refuse(*_: object) -> None:
+        raise av.error.OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(GpuEncoding, "frame", refuse)
+    encoder = choose_encoder("h264", make_info(), encoding=GpuEncoding(gpu))
+    assert encoder.pixel_format == "yuv420p"
+    assert "encoding on the CPU: [Errno 95] Operation not supported" in caplog.text
+
+
 def test_no_nvdec_is_said(gpu: Gpu, cuda: str, clip: str, caplog: pytest.LogCaptureFixture) -> None:
     if cuda == "cuda":
         pytest.skip("there may be one")
@@ -144,11 +160,15 @@ class PretendedNvdec(GpuDecoding):
     def open(self, source: str) -> av.container.InputContainer:
         return av.open(source)
 
+    def holds(self, _: av.VideoFrame) -> bool:
+        return self._does != "refuse"
+
     def planes(self, frame: av.VideoFrame):  # type: ignore[no-untyped-def]
-        nv12 = frame.reformat(format="nv12")
-        self.kept = nv12
-        form = SimpleNamespace(name="cuda" if self._does == "decode" else "yuv420p")
-        return super().planes(SimpleNamespace(format=form, planes=nv12.planes))
+        if self._does == "refuse":
+            return super().planes(frame)
+        self.kept = nv12 = frame.reformat(format="nv12")
+        form = frame.format if frame.format.name == "yuv444p" else nv12.format
+        return super().planes(SimpleNamespace(sw_format=form, planes=nv12.planes))
 
 
 @pytest.mark.parametrize("does", ["decode", "refuse"])
@@ -206,6 +226,62 @@ def test_colours_that_the_gpu_does_not_convert(
         assert "decoding on the CPU: the GPU does not convert the colours" in caplog.text
         for frame, picture in zip(reader, wanted, strict=True):
             np.testing.assert_array_equal(frame.image, picture)
+
+
+def make_clip(path: Path, size: tuple[int, int], pixel_format: str) -> str:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        for i in range(3):
+            frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 40 * i, np.uint8))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
+def assert_decoded_on_the_cpu(path: str, decoding: GpuDecoding) -> None:
+    with open_reader(path) as reader:
+        wanted = [frame.image for frame in reader]
+    with open_reader(path, decoding=decoding) as reader:
+        assert (reader.info.height, reader.info.width) == wanted[0].shape[:2]
+        images = [frame.image for frame in reader]
+    assert len(images) == len(wanted) == 3
+    for image, picture in zip(images, wanted, strict=True):
+        np.testing.assert_array_equal(image, picture)
+
+
+def test_pixels_that_do_not_leave_the_decoder(
+    gpu: Gpu, cuda: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some GPUs decode 4:4:4, but PyAV hands on 4:2:0 only."""
+    if cuda == "cuda":
+        pytest.skip("this is pretended")
+    caplog.set_level(logging.INFO, "rtfocus")
+    path = make_clip(tmp_path / "full.mkv", (64, 48), "yuv444p")
+    assert_decoded_on_the_cpu(path, PretendedNvdec(gpu, "decode"))
+    assert "the GPU does not convert this h264's pixels" in caplog.text
+
+
+def test_odd_sizes_that_the_gpu_rounds_up(
+    gpu: Gpu,
+    cuda: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    if cuda == "cuda":
+        pytest.skip("this is pretended")
+    caplog.set_level(logging.INFO, "rtfocus")
+    path = make_clip(tmp_path / "odd.mkv", (63, 47), "yuv444p")
+    decoding, first = PretendedNvdec(gpu, "decode"), video.VideoReader._first_picture
+
+    def rounded(reader: video.VideoReader) -> av.VideoFrame:
+        picture = first(reader)
+        return picture if reader._decoding is None else picture.reformat(64, 48, "yuv420p")
+
+    monkeypatch.setattr(video.VideoReader, "_first_picture", rounded)
+    assert_decoded_on_the_cpu(path, decoding)
+    assert "the GPU does not keep the odd size of this h264" in caplog.text
 
 
 def test_ten_bits_on_the_gpu_are_announced(caplog: pytest.LogCaptureFixture) -> None:
