@@ -255,6 +255,18 @@ def test_another_network_is_not_read(tmp_path: Path) -> None:
         load(path)
 
 
+def test_coarse_depth_is_what_the_head_begins_with() -> None:
+    torch.manual_seed(0)
+    network, seen = SmallDPT().eval(), []
+    network.head.value.register_forward_hook(lambda _, __, value: seen.append(value))
+    picture = 255 * noise(2, 3, 64, 96)
+    with torch.no_grad():
+        network(picture)
+        coarse = network.coarse(picture)
+    assert coarse.shape == (2, 1, 16, 24)
+    np.testing.assert_array_equal(coarse, seen[0])
+
+
 def test_what_is_trained_on_has_no_batch_normalisation(tmp_path: Path) -> None:
     state = {f"module.{name}": value for name, value in SmallDPT().state_dict().items()}
     torch.save({"average": state}, tmp_path / "checkpoint.pt")
@@ -263,19 +275,25 @@ def test_what_is_trained_on_has_no_batch_normalisation(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stage", ["edges", "places"])
 def test_a_second_stage_starts_from_what_was_exported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    monkeypatch.setitem(train.STAGES, "edges", replace(STAGES["edges"], sizes=((64, 96),)))
+    monkeypatch.setitem(train.STAGES, stage, replace(STAGES[stage], sizes=((64, 96),)))
     (tmp_path / "data").mkdir()
     data, first = write_photographs(tmp_path / "data"), tmp_path / "first.onnx"
     torch.manual_seed(1)
     before = SmallDPT().eval()
     write(before, first)
-    arguments = f"--out {tmp_path} --start {first} --stage edges --steps 1 --batch 5 --rooms 2"
+    arguments = f"--out {tmp_path} --start {first} --stage {stage} --steps 1 --batch 5 --rooms 2"
     monkeypatch.setattr("sys.argv", ["train.py", str(data), *arguments.split()])
     train.main()
     after = load(tmp_path / "checkpoint.pt")
+    start = load(first).state_dict()
+    changed = {n for n, value in after.named_parameters() if not torch.equal(value, start[n])}
+    assert any(name.startswith("deep.") for name in changed)
+    fine = ("backbone.stem", "backbone.stages.2", "fusions.0", "head")
+    assert any(name.startswith(fine) for name in changed) == (stage == "edges")
     picture = 255 * noise(1, 3, 64, 64)
     with torch.no_grad():
         wanted, answer = before(picture), after(picture)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from augment import another_camera, another_frame
 from composites import Composites
@@ -36,6 +37,17 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
         return Batch(*(getattr(self, name).to(device) for name in self.__slots__))
+
+    def reduced(self, times: int) -> Batch:
+        """Maps of means over squares, in which no edge weighs more than what is flat."""
+        depth, confidence, static = (
+            functional.avg_pool2d(x, times)
+            for x in (self.inverse_depth, self.confidence, self.static)
+        )
+        still = (static > 0.99).float()
+        return replace(
+            self, inverse_depth=depth, confidence=confidence, edges=confidence, static=still
+        )
 
 
 class Mixer:

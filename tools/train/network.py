@@ -27,7 +27,7 @@ _STAGES = (
     (6, 112, 3, 1, 5),
     (6, 192, 4, 2, 5),
 )
-_CELL = 4  # pixels, of the finest features that depth is read from
+CELL = 4  # pixels, of the finest features that depth is read from
 _REACHES = (4, 2, 1)  # cells, from far to near
 _AROUND = 9  # a value and its neighbours
 _STEP, _LEAST = 0.6, 0.03  # what makes an edge, see `crisp`
@@ -164,11 +164,11 @@ class Head(nn.Module):
         super().__init__()
         self.value = nn.Conv2d(width, 1, 1)
         # what chooses sees the pixels themselves, and the backbone's first stage
-        self.fine = nn.Conv2d(fine, width, _CELL // 2, _CELL // 2)
-        self.pixels = nn.Conv2d(3, width, _CELL, _CELL)
+        self.fine = nn.Conv2d(fine, width, CELL // 2, CELL // 2)
+        self.pixels = nn.Conv2d(3, width, CELL, CELL)
         self.refine = _residual(width)
         self.affinity = nn.Conv2d(width, _AROUND * len(_REACHES), 1)
-        self.mask = nn.Conv2d(width, _AROUND * _CELL**2, 1)
+        self.mask = nn.Conv2d(width, _AROUND * CELL**2, 1)
         nn.init.constant_(self.value.bias, 0.5)  # a usual depth
         with torch.no_grad():  # at first, every cell keeps what it has, and pixels are bilinear
             own = self.affinity.bias.zero_().unflatten(0, (len(_REACHES), _AROUND))
@@ -188,7 +188,7 @@ class Head(nn.Module):
                 value = _mean(_around(value, reach), logits)
             value = sharpen(value)
             value = _mean(_around(value, 1), mask.float().unflatten(1, (_AROUND, -1)))
-        return functional.pixel_shuffle(value, _CELL)
+        return functional.pixel_shuffle(value, CELL)
 
 
 class SmallDPT(nn.Module):
@@ -221,14 +221,34 @@ class SmallDPT(nn.Module):
                     layers[at] = fuse_conv_bn_eval(first, second)
                     layers[at + 1] = nn.Identity()
 
+    def freeze_fine(self) -> None:
+        """Keep what was learnt at strides 2 to 8 of the backbone and at stride 4 and in the head.
+
+        What sees the whole picture goes on learning, from `coarse`.
+        """
+        self.requires_grad_(False)
+        learning = *self.backbone.stages[3:], self.middle, self.deep, self.start, *self.fusions[1:]
+        for part in learning:
+            part.requires_grad_(True)
+
+    def coarse(self, picture: Tensor) -> Tensor:
+        """Inverse depth (n, 1, h / 4, w / 4) before the head looks for edges."""
+        y, *_ = self._decode(picture)
+        value: Tensor = self.head.value(functional.relu(y))
+        return value
+
     def forward(self, picture: Tensor) -> Tensor:
+        answer: Tensor = self.head(*self._decode(picture))
+        return answer
+
+    def _decode(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the head reads."""
         x = (picture - self.mean) / self.std
         at2, at4, at8, at16, at32 = self.backbone(x, self.middle)
         y = self.start(self.deep(at32))
         for fusion, features in zip(reversed(self.fusions), (at16, at8, at4), strict=True):
             y = fusion(y, features)
-        answer: Tensor = self.head(y, at2, x)
-        return answer
+        return y, at2, x
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -299,6 +319,6 @@ def _around(x: Tensor, reach: int) -> Tensor:
 
 def _bilinear() -> Tensor:
     """Weights of bilinear interpolation among a cell and its neighbours for its pixels, (9, 16)."""
-    places = (torch.arange(_CELL) + 0.5) / _CELL - 0.5
+    places = (torch.arange(CELL) + 0.5) / CELL - 0.5
     near = torch.stack([(-places).clamp(min=0), 1 - places.abs(), places.clamp(min=0)])
-    return torch.einsum("ip,jq->ijpq", near, near).reshape(_AROUND, _CELL**2)
+    return torch.einsum("ip,jq->ijpq", near, near).reshape(_AROUND, CELL**2)

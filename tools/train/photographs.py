@@ -7,6 +7,7 @@ A folder with `index.csv` (columns name, label_min, label_max, split), `images/*
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from samples import Map, Picture, Sample, near_edges
 
 # A teacher knows what is flat, but its edges are soft: at first these do not count at full size.
 _FLAT_WEIGHT = 0.5
+_CHOICE = 4  # photographs, of which the one that fits a batch best is drawn
 _STEEP = 0.04  # of the label's range, within three pixels
 
 
@@ -64,7 +66,8 @@ class Photographs:
 
     def draw(self, rng: np.random.Generator, size: tuple[int, int]) -> Sample:
         """A random crop of a random photograph, mirrored or not, at `size` (height, width)."""
-        photo = self._all[rng.integers(len(self._all))]
+        several = [self._all[i] for i in rng.integers(len(self._all), size=_CHOICE)]
+        photo = min(several, key=lambda photo: _misfit(photo.label.shape, size))
         height, width = photo.label.shape
         aspect = size[1] / size[0] * rng.uniform(0.9, 1.1)
         crop_width = min(width, height * aspect) * rng.uniform(self._least_crop, 1.0)
@@ -74,6 +77,11 @@ class Photographs:
         x = (width - crop_width) * rng.random()
         y = (height - crop_height) * rng.random() ** upwards
         return _sample(photo, _crop_matrix(x, y, crop_width, crop_height, size, rng), size)
+
+
+def _misfit(shape: tuple[int, ...], size: tuple[int, int]) -> float:
+    """How much must be cut off to get from one aspect to the other, as a logarithm."""
+    return abs(math.log(shape[1] * size[0] / (shape[0] * size[1])))
 
 
 def _crop_matrix(

@@ -33,14 +33,13 @@ from losses import (
     normalised,
     scale_shift_invariant,
 )  # fmt: skip
-from network import SmallDPT
+from network import CELL, SmallDPT
 from photographs import Photographs
 from rooms import Rooms
 from stages import STAGES
 from stereo import Pairs, StereoLoss
 
 _ABSOLUTE, _CONSISTENCY, _STEREO = 0.3, 0.3, 1.0
-_BACKBONE_RATE = 0.4  # of the learning rate: those weights know something already
 _WARMUP = 100
 _REPORT, _SAVE, _VALIDATE = 50, 250, 500
 
@@ -87,15 +86,21 @@ class Trainer:
         self.network = _first(options.start).to(device, memory_format=torch.channels_last)
         if options.bfloat16 and device.type == "cpu":
             widen_gradients(self.network)
+        if self._stage.coarse:
+            self.network.freeze_fine()
         self.average = AveragedModel(self.network, avg_fn=_blend, use_buffers=True)
         self._pairs = Pairs(options.stereo) if options.stereo else None
         self._stereo = StereoLoss().to(device)
-        backbone = list(self.network.backbone.parameters())
-        known = set(map(id, backbone))
-        others = [p for p in self.network.parameters() if id(p) not in known]
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        known = set(map(id, self.network.backbone.parameters()))
+        backbone = [p for p in learning if id(p) in known]
+        others = [p for p in learning if id(p) not in known]
         others += self._stereo.parameters()
         self._optimiser = torch.optim.AdamW(
-            [{"params": backbone, "share": _BACKBONE_RATE}, {"params": others, "share": 1.0}],
+            [
+                {"params": backbone, "share": self._stage.backbone},
+                {"params": others, "share": 1.0},
+            ],
             weight_decay=0.02,
         )
 
@@ -118,11 +123,14 @@ class Trainer:
     def _predict(self, pictures: Tensor) -> Tensor:
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._options.bfloat16):
-            prediction: Tensor = self.network(pictures)
+            see = self.network.coarse if self._stage.coarse else self.network
+            prediction: Tensor = see(pictures)
         return prediction.float()
 
     def _terms(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
         penalty, stage = PENALTIES[self._options.penalty], self._stage
+        if stage.coarse:
+            batch = batch.reduced(CELL)
         target = batch.inverse_depth
         residual = normalised(prediction) - normalised(target)
         spread = (target - target.mean(dim=(2, 3), keepdim=True)).abs().mean(dim=(2, 3))
@@ -271,7 +279,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--bfloat16", action="store_true", help="for GPUs, and CPUs that have AMX (others crawl)"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.stereo and STAGES[options.stage].coarse:
+        parser.error(f"--stereo compares pictures at full size, --stage {options.stage} has none")
+    return options
 
 
 if __name__ == "__main__":
