@@ -22,7 +22,7 @@ from rtfocus.metrics import Metrics
 from rtfocus.overlap import Ahead
 from rtfocus.readers import open_reader
 from rtfocus.settings import Settings
-from rtfocus.writers import Encoding, Form, Writer, check_output, open_writer
+from rtfocus.writers import Encoding, Form, Writer, check_apart, check_output, open_writer
 
 T = TypeVar("T")
 
@@ -88,6 +88,8 @@ class Job:
             raise UsageError("no output: name one with -o, such as -o out.mp4")
         for name in outputs:
             check_output(name, source, overwrite=overwrite)
+        recording = () if settings.save_depth is None else (settings.save_depth,)
+        check_apart((*outputs, *recording), (source, settings.depth, settings.keyframes))
         self._source = source
         self._outputs = tuple(outputs)
         self._settings = settings

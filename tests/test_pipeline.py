@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from rtfocus import pipeline
-from rtfocus.errors import InputCutShort, OutputError
+from rtfocus.errors import InputCutShort, OutputError, UsageError
 from rtfocus.metrics import Metrics
 from rtfocus.overlap import Ahead
 from rtfocus.pipeline import Job
-from rtfocus.run import refocus
+from rtfocus.run import open_job, refocus
 from rtfocus.settings import Settings
 
 SMALL = "pattern:64x48@10,1s"
@@ -193,3 +193,35 @@ def test_the_heart_is_where_readers_look_for_it() -> None:
 def test_pictures_of_a_few_pixels(size: str, tmp_path: Path) -> None:
     summary = refocus(f"pattern:{size}@5,0.6s", str(tmp_path / "o.mp4"))
     assert summary.frames == 3
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("outputs", "options", "reason"),
+    [
+        (["out.mkv"], {"save_depth": "in.mkv"}, "never overwritten"),
+        (["out.mkv"], {"save_depth": "./in.mkv"}, "never overwritten"),
+        (["out.mkv"], {"depth": "depth.mkv", "save_depth": "depth.mkv"}, "never overwritten"),
+        (["depth.mkv"], {"depth": "depth.mkv"}, "never overwritten"),
+        (["keys.mkv"], {"keyframes": "keys.mkv"}, "never overwritten"),
+        (["out.mkv"], {"save_depth": "out.mkv"}, "written twice"),
+        (["out.mkv", "./out.mkv"], {}, "written twice"),
+        (["new/", "new"], {}, "written twice"),
+    ],
+)
+def test_what_is_read_or_written_is_not_replaced(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    outputs: list[str],
+    options: dict[str, str],
+    reason: str,
+    live: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.mkv", "depth.mkv", "keys.mkv"):
+        Path(name).write_bytes(b"precious")
+    Path("new").mkdir()
+    settings = Settings(realtime=live, **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=reason):
+        open_job("in.mkv", outputs, settings, overwrite=True)
+    assert Path("in.mkv").read_bytes() == b"precious"

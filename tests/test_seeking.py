@@ -123,6 +123,9 @@ class Elsewhere:
         self.opened += 1
         return av.open(source)
 
+    def holds(self, frame: av.VideoFrame) -> bool:  # noqa: ARG002
+        return False
+
     def planes(self, frame: av.VideoFrame) -> Planes | None:  # noqa: ARG002
         return None
 

@@ -17,6 +17,7 @@ from av.video.frame import CudaContext, VideoFrame
 from rtfocus.cuda.errors import device_errors
 from rtfocus.cuda.gpu import Array, Gpu
 from rtfocus.planes import Planes
+from rtfocus.readers.address import for_ffmpeg
 
 _log = logging.getLogger("rtfocus")
 
@@ -50,7 +51,7 @@ class GpuDecoding:
             "cuda", str(self._gpu.index), allow_software_fallback=True, is_hw_owned=True
         )
         try:
-            return av.open(source, metadata_errors="replace", hwaccel=accelerator)
+            return av.open(for_ffmpeg(source), metadata_errors="replace", hwaccel=accelerator)
         except av.InvalidDataError:  # the file's own fault, which opening it on the CPU tells
             return None
         except av.FFmpegError as error:  # no driver, or a GPU without a decoder

@@ -17,7 +17,7 @@ from rtfocus.pipeline import open_output
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.reopening import fit
 from rtfocus.settings import Settings
-from rtfocus.writers import WINDOW, Writer, check_output, is_live_output
+from rtfocus.writers import WINDOW, Writer, check_apart, check_output, is_live_output
 
 _log = logging.getLogger("rtfocus")
 
@@ -151,6 +151,8 @@ def check_outputs(
     original = () if settings.record_original is None else (settings.record_original,)
     for name in (*names, *original):
         check_output(name, source, overwrite=overwrite)
+    written = (*names, *original, *depth_recordings(settings))
+    check_apart(written, (source, settings.depth, settings.keyframes))
 
 
 def depth_recordings(settings: Settings) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 from rtfocus.errors import UsageError
@@ -12,6 +13,11 @@ _NOT_BUILT_IN = ("srt", "rist")
 def is_address(name: str) -> bool:
     """Whether an input or output is named by a URL."""
     return "://" in name
+
+
+def for_ffmpeg(name: str) -> str:
+    """An address, or a file's name as FFmpeg takes it for one even if a colon is in it."""
+    return name if is_address(name) else os.path.abspath(name)
 
 
 def check_address(url: str, schemes: tuple[str, ...]) -> str:

@@ -183,7 +183,8 @@ class ColourConverter:
                 f"cannot be converted to RGB ({error.strerror}). Convert the clip first, as in: "
                 "ffmpeg -i IN -pix_fmt yuv420p OUT.mp4"
             ) from error
-        pixels = cast(NDArray[np.uint8], converted.to_ndarray())  # or uint16
+        # of uint8 or uint16; rows may be padded
+        pixels = cast(NDArray[np.uint8], np.ascontiguousarray(converted.to_ndarray()))
         return over_black(pixels) if alpha else pixels
 
     def _announce(self, bits: int, mapper: ToneMapper | None) -> None:

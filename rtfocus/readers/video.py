@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.readers.address import is_address
+from rtfocus.readers.address import for_ffmpeg, is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.colour import ColourConverter
 from rtfocus.readers.decoding import Decoding
@@ -87,6 +87,12 @@ class VideoReader(Reader):
             if decoding is not None and on_device is not None:
                 first = self._stay_or_leave(decoding, first)
             self._info = self._describe(first)
+            if first.interlaced_frame:
+                _log.warning(
+                    "%s: interlaced; its fields stay woven, and moving things keep their combs. "
+                    "Deinterlace it first, as in: ffmpeg -i IN -vf bwdif OUT.mp4",
+                    source,
+                )
         except BaseException:
             self._container.close()
             raise
@@ -100,7 +106,7 @@ class VideoReader(Reader):
         """Decode to the end; `InputCutShort` where the file breaks off or changes its size."""
         time_base = self._info.time_base
         pictures = self._place(self._pictures)
-        if self._start > self._info.start:
+        if self._start > max(self._info.start, 0):
             wanted, second = pts_at(self._start, time_base), round(1 / time_base)
             pictures = shown_from(wanted, second, self._restart)
         begun, index = None, 0
@@ -163,7 +169,14 @@ class VideoReader(Reader):
         rate = self._info.rate or _DEFAULT_RATE
         self._timeline = timeline = Timeline(round(1 / (rate * self._info.time_base)))
         for picture in pictures:
-            yield timeline.place(picture.pts, picture.duration), picture
+            yield timeline.place(self._time_of(picture), picture.duration), picture
+
+    def _time_of(self, picture: av.VideoFrame) -> int | None:
+        """When a picture is to be shown, as far as the file says.
+
+        AVI says only when to decode; as presentation times, those of B-frames are out of order.
+        """
+        return picture.dts if self._container.format.name == "avi" else picture.pts
 
     def _first_picture(self) -> av.VideoFrame:
         """What decoding begins with; it is still to come."""
@@ -223,7 +236,7 @@ class VideoReader(Reader):
             if packet.pts is not None and packet.time_base is not None:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 self._reached = max(self._reached, float(end))
-            if packet.stream_index != self._stream.index:
+            if packet.stream.index != self._stream.index:  # stream_index is 0 in the last ones
                 return []
             if packet.is_corrupt and self._container.format.name in _MARKS_PARTIAL:
                 self._damage = "the last picture is incomplete"
@@ -250,7 +263,7 @@ class VideoReader(Reader):
         stream = self._stream
         rate = stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
         frames = count_frames(stream)
-        start = float((first.pts or 0) * cast(Fraction, first.time_base))
+        start = float((self._time_of(first) or 0) * cast(Fraction, first.time_base))
         seconds = stated_duration(stream, self._container, start)
         if frames is None and seconds is not None:
             frames = round(seconds * rate)
@@ -315,7 +328,7 @@ def open_container(source: str) -> av.container.InputContainer:
     """Open a media file for reading; `InputError` where it is none."""
     try:
         timeout = _TIMEOUT_S if is_address(source) else None
-        return av.open(source, metadata_errors="replace", timeout=timeout)
+        return av.open(for_ffmpeg(source), metadata_errors="replace", timeout=timeout)
     except av.FFmpegError as error:
         raise InputError(
             f"{source!r} cannot be read as a video or an image ({error.strerror}). {_CHECK}"
@@ -330,7 +343,13 @@ def main_stream(source: str, container: av.container.InputContainer) -> VideoStr
         raise InputError(
             f"{source!r} holds no video, only {held}. Give a file with a video stream."
         )
-    return max(streams, key=lambda stream: stream.width * stream.height)
+    known = [stream for stream in streams if stream.codec_context is not None]
+    if not known:
+        raise InputError(
+            f"{source!r} holds video that this FFmpeg cannot decode. Convert it first, as in: "
+            "ffmpeg -i IN OUT.mp4"
+        )
+    return max(known, key=lambda stream: stream.width * stream.height)
 
 
 def orientation(picture: av.VideoFrame) -> Orientation:

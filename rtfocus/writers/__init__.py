@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rtfocus.errors import OutputError, UsageError
@@ -17,7 +18,16 @@ from rtfocus.writers.video import VideoWriter
 from rtfocus.writers.virtual_camera import VirtualCameraWriter, load_pyvirtualcam
 from rtfocus.writers.window import WindowWriter, check_display
 
-__all__ = ["WINDOW", "Encoding", "Form", "Writer", "check_output", "is_live_output", "open_writer"]
+__all__ = [
+    "WINDOW",
+    "Encoding",
+    "Form",
+    "Writer",
+    "check_apart",
+    "check_output",
+    "is_live_output",
+    "open_writer",
+]
 
 WINDOW, _CAMERA = "window", "camera:"
 
@@ -65,6 +75,34 @@ def check_output(output: str, source: str, *, overwrite: bool) -> None:
             raise OutputError(
                 f"{output!r}: there is no folder {str(target.parent)!r}. Make it first."
             )
+
+
+def check_apart(written: Iterable[str], read: Iterable[str | None]) -> None:
+    """Check that nothing that a run writes replaces what it reads, or something else of it.
+
+    Args:
+        written: names of all outputs, recordings of depth included; peers and windows pass.
+        read: names of all that is read; None is none.
+
+    Raises:
+        UsageError: something would.
+    """
+    inputs = [Path(name) for name in read if name is not None]
+    places: set[Path] = set()
+    for name in written:
+        if is_live_output(name):
+            continue
+        target = Path(name)
+        with path_errors(target):
+            if target.exists() and any(_would_lose(target, path) for path in inputs):
+                raise UsageError(
+                    f"{name!r} is read by this run, or part of what is; it is never overwritten. "
+                    "Choose another name."
+                )
+            place = target.resolve()
+        if place in places:
+            raise UsageError(f"{name!r} is to be written twice. Choose another name for one.")
+        places.add(place)
 
 
 def open_writer(

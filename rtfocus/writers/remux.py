@@ -14,10 +14,15 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from rtfocus.readers.address import for_ffmpeg
+
 _log = logging.getLogger("rtfocus")
 
 _KINDS = ("audio", "subtitle")
 _KEPT_TAGS = ("language", "title")
+
+_RESTART = Fraction(1, 2)
+"""Seconds that a stream's times go back where another recording begins, not merely damage."""
 
 _TRANSPORT_STREAM = {"aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "dvb_subtitle"}
 """What MPEG-TS has a number for; FFmpeg itself answers only with its defaults."""
@@ -29,7 +34,7 @@ class StreamCopy:
     def __init__(self, media: Path, target: OutputContainer) -> None:
         """Add the streams that the target can hold; say once which it cannot."""
         self._media = media
-        self._source = av.open(str(media), metadata_errors="replace")
+        self._source = av.open(for_ffmpeg(str(media)), metadata_errors="replace")
         self._target = target
         self._streams: dict[int, Stream] = {}
         self._warned = False
@@ -46,6 +51,8 @@ class StreamCopy:
                 "%s: %s cannot be kept in %s, so the output goes without",
                 media, ", ".join(left_out), target.format.name,
             )  # fmt: skip
+        self._begun: dict[int, Fraction] = {}  # when the last packet of each begins [s]
+        self._end = self._moved = Fraction(0)  # [s]
         self._wanted = [self._source.streams[index] for index in self._streams]
         self._packets = self._source.demux(self._wanted) if self._wanted else iter(())
         self._next: Packet[Any] | None = self._read()
@@ -70,7 +77,10 @@ class StreamCopy:
     def _read(self) -> Packet[Any] | None:
         while True:
             try:
-                return next(self._packets, None)
+                packet = next(self._packets, None)
+                if packet is not None and packet.dts is not None:
+                    self._go_on(packet, packet.dts * packet.time_base)
+                return packet
             except IndexError:
                 # PyAV fails at a stream that appears midway, as in damaged MPEG-TS: read on.
                 self._packets = self._source.demux(self._wanted)
@@ -78,11 +88,20 @@ class StreamCopy:
                 self._warn(error)
                 return None
 
+    def _go_on(self, packet: Packet[Any], begin: Fraction) -> None:
+        """Where recordings were joined, move what follows to the end, as `Timeline` does."""
+        stream = packet.stream
+        begin += self._moved
+        if begin < self._begun.get(stream.index, begin) - _RESTART:
+            self._moved += self._end - begin
+            begin = self._end
+        self._begun[stream.index] = begin
+        lasts = (packet.duration or 0) * packet.time_base if stream.type == "audio" else 0
+        self._end = max(self._end, begin + lasts)
+        _move(packet, self._moved)
+
     def _copy(self, packet: Packet[Any], offset: Fraction) -> None:
-        if offset and packet.time_base is not None and packet.dts is not None:
-            shift = math.ceil(offset / packet.time_base)
-            packet.dts += shift
-            packet.pts = None if packet.pts is None else packet.pts + shift
+        _move(packet, offset)
         packet.stream = self._streams[packet.stream.index]
         try:
             self._target.mux(packet)
@@ -128,8 +147,16 @@ def _add(target: OutputContainer, stream: Stream) -> Stream:
     return copy
 
 
+def _move(packet: Packet[Any], seconds: Fraction) -> None:
+    """Have a packet that says when it is to be decoded be later."""
+    if seconds and packet.dts is not None:
+        shift = math.ceil(seconds / packet.time_base)
+        packet.dts += shift
+        packet.pts = None if packet.pts is None else packet.pts + shift
+
+
 def _time(packet: Packet[Any]) -> float:
     """When it is due; packets that say nothing are due at once."""
-    if packet.dts is None or packet.time_base is None:
+    if packet.dts is None:
         return float("-inf")
     return float(packet.dts * packet.time_base)

@@ -19,6 +19,7 @@ from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
 from rtfocus.planes import Planes
+from rtfocus.readers.address import for_ffmpeg
 from rtfocus.writers.atomic import AtomicOutput
 from rtfocus.writers.base import Form
 from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, Encoding, choose_encoder
@@ -29,7 +30,7 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
 
 _DEFAULT_RATE = Fraction(25)
 _CODEC = {".webm": "libvpx-vp9"}
-_OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+_OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder", "timecode"}
 
 
 class VideoWriter(AtomicOutput):
@@ -136,9 +137,11 @@ class VideoWriter(AtomicOutput):
 
     def _copy_from(self, media: Path, container: OutputContainer) -> None:
         self._copy = StreamCopy(media, container)
-        with av.open(str(media)) as source:
-            kept = {k: v for k, v in source.metadata.items() if k not in _OF_THE_CONTAINER}
+        with av.open(for_ffmpeg(str(media))) as source:
+            kept = {k: v for k, v in source.metadata.items() if k.lower() not in _OF_THE_CONTAINER}
+            chapters = source.chapters()
         container.metadata.update(kept)
+        container.set_chapters(chapters)
 
 
 def to_video_frame(image: Image, encoder: Encoder) -> VideoFrame:
