@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import rtfocus
-from rtfocus.errors import InputError
+from rtfocus.errors import InputCutShort, InputError
 from rtfocus.readers import open_reader
 
 Ffmpeg = Callable[..., bytes]
@@ -172,6 +173,24 @@ def test_a_time_code_in_the_header(tmp_path: Path, depth: str, ffmpeg: Ffmpeg) -
     assert rtfocus.refocus(str(path), str(out), depth=depth, **OPTIONS).frames == 25
     with av.open(str(out)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9, 1.0])
+def test_a_fragmented_recording_that_broke_off(
+    clip: Path, tmp_path: Path, ffmpeg: Ffmpeg, share: float
+) -> None:
+    path = tmp_path / "a.mp4"
+    how = ("-movflags", "frag_keyframe+empty_moov", "-g", 5, "-an")
+    ffmpeg("-i", clip, "-c:v", "libx264", *how, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * share)])
+    with open_reader(str(path)) as reader:
+        count = 0
+        with pytest.raises(InputCutShort) if share < 1 else nullcontext():
+            for _ in reader:
+                count += 1
+    assert 3 < count <= 25
+    assert (count == 25) == (share == 1)
 
 
 def test_interlaced_pictures_are_announced(

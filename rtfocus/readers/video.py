@@ -22,6 +22,7 @@ from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
 from rtfocus.readers.address import for_ffmpeg, is_address
 from rtfocus.readers.base import Reader
+from rtfocus.readers.boxes import ends_within_a_box
 from rtfocus.readers.colour import ColourConverter
 from rtfocus.readers.decoding import Decoding
 from rtfocus.readers.orientation import Orientation
@@ -38,6 +39,8 @@ _DEFAULT_RATE = Fraction(25)
 
 _MARKS_PARTIAL = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv"}
 """Containers in which a packet marked corrupt is one that the end of the file cuts through."""
+
+_IN_BOXES = {"mov,mp4,m4a,3gp,3g2,mj2"}
 
 _STATES_END = {"matroska,webm", "flv"}
 """Containers whose header says at what time they end, while their index is sparse."""
@@ -303,11 +306,13 @@ class VideoReader(Reader):
         )
 
     def _ends_early(self) -> bool:
-        """Whether the index points beyond the end of the file, or the header promises more time."""
+        """Whether index, box or header of the file promise more than there is."""
         index = self._stream.index_entries
         local = not is_address(self._source)
         if local and len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
             return True
+        if local and self._container.format.name in _IN_BOXES:
+            return ends_within_a_box(Path(self._source))
         duration = self._container.duration
         if self._container.format.name not in _STATES_END or duration is None:
             return False
