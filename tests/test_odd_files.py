@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 import rtfocus
 from rtfocus.errors import InputCutShort, InputError
@@ -164,6 +165,19 @@ def test_chapters_are_kept(
                 for c in container.chapters()
             ]
         assert chapters == [(0.0, "One"), (0.4, "Two")]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_pictures_keep_language_and_role(
+    clip: Path, tmp_path: Path, depth: str, ffmpeg: Ffmpeg, suffix: str
+) -> None:
+    path, out = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    ffmpeg("-i", clip, "-c", "copy", "-metadata:s:v", "language=fra", path)
+    rtfocus.refocus(str(path), str(out), depth=depth, **OPTIONS)
+    with av.open(str(out)) as container:
+        video = container.streams.video[0]
+        assert video.metadata["language"] == "fra"
+        assert video.disposition & Disposition.default
 
 
 def test_a_time_code_in_the_header(tmp_path: Path, depth: str, ffmpeg: Ffmpeg) -> None:

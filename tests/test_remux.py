@@ -90,7 +90,10 @@ def test_a_codec_that_the_container_refuses_late(
 ) -> None:
     """MOV lists Opus among what it holds, but does not begin a file with it."""
     source, path = tmp_path / "in.webm", tmp_path / "out.mov"
-    ffmpeg("-f", "lavfi", "-i", "sine=d=1", "-c:a", "libopus", source)
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc=s=64x48:d=0.2", "-f", "lavfi", "-i", "sine=d=1", "-c:a",
+        "libopus", source,
+    )  # fmt: skip
     info = make_info(media=source)
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 3):

@@ -143,8 +143,13 @@ def _holds(target: OutputContainer, stream: Stream) -> bool:
 def _add(target: OutputContainer, stream: Stream) -> Stream:
     copy: Stream = target.add_stream_from_template(stream)
     copy.disposition = stream.disposition
-    copy.metadata.update({k: stream.metadata[k] for k in _KEPT_TAGS if k in stream.metadata})
+    copy.metadata.update(kept_tags(stream))
     return copy
+
+
+def kept_tags(stream: Stream) -> dict[str, str]:
+    """What a stream says of itself and goes on to say in a copy."""
+    return {name: stream.metadata[name] for name in _KEPT_TAGS if name in stream.metadata}
 
 
 def _move(packet: Packet[Any], seconds: Fraction) -> None:

@@ -20,10 +20,11 @@ from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
 from rtfocus.planes import Planes
 from rtfocus.readers.address import for_ffmpeg
+from rtfocus.readers.video import main_stream
 from rtfocus.writers.atomic import AtomicOutput
 from rtfocus.writers.base import Form
 from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, Encoding, choose_encoder
-from rtfocus.writers.remux import StreamCopy
+from rtfocus.writers.remux import StreamCopy, kept_tags
 
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
 """Containers that keep the time of every frame, which AVI does not."""
@@ -139,7 +140,9 @@ class VideoWriter(AtomicOutput):
         self._copy = StreamCopy(media, container)
         with av.open(for_ffmpeg(str(media))) as source:
             kept = {k: v for k, v in source.metadata.items() if k.lower() not in _OF_THE_CONTAINER}
-            chapters = source.chapters()
+            chapters, original = source.chapters(), main_stream(str(media), source)
+            self._stream.disposition = original.disposition
+            self._stream.metadata.update(kept_tags(original))
         container.metadata.update(kept)
         container.set_chapters(chapters)
 
