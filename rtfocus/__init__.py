@@ -8,7 +8,6 @@ does a whole job, `rtfocus.Refocus` works picture by picture. Options are those 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from rtfocus.run import refocus
     from rtfocus.settings import Settings
 
-__version__ = version("rtfocus")
+    __version__: str
+
 __all__ = ["Refocus", "RtfocusError", "Settings", "Summary", "refocus"]
 
 _HOMES = {
@@ -34,4 +34,6 @@ def __getattr__(name: str) -> object:
     """Import what is used, so that `import rtfocus` alone costs nothing."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("rtfocus")
     raise AttributeError(f"module 'rtfocus' has no attribute {name!r}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
-from typing import Any, Self
+from numbers import Real
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.backend import open_backend
+from rtfocus.depth.grid import is_grid_of
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
-from rtfocus.errors import InputError, UsageError
+from rtfocus.errors import InputError, UsageError, suggest
 from rtfocus.focus.steering import open_steering
 from rtfocus.frame import Frame, Image, Map, Scale, StreamInfo
 from rtfocus.settings import Settings
@@ -40,6 +43,8 @@ class Refocus:
         self._engine: Engine | None = None
         self._given = _GivenDepth()
         self._size: tuple[int, int] | None = None
+        self._is_given = False
+        self._closed = False
         self._index = 0
 
     def __call__(
@@ -61,17 +66,17 @@ class Refocus:
             time: presentation time in seconds; default: 30 pictures a second.
 
         Raises:
-            UsageError: the picture or the disparity is not of that form.
+            UsageError: the picture or what comes with it is not of that form, or this is closed.
+            InputError: some pictures come with disparity, some without.
             ModelError: no disparity was given, and the network is absent or unusable.
         """
-        _check(image, disparity)
+        if self._closed:
+            raise UsageError("this Refocus is closed: use a new one")
+        _check(image, disparity, scale, time)
         if self._engine is None:
             self._engine = self._open(image, disparity, scale)
-            self._size = image.shape[:2]
-        if image.shape[:2] != self._size:
-            raise UsageError(
-                f"a picture of {image.shape[:2]} after one of {self._size}: use a new Refocus"
-            )
+            self._size, self._is_given = image.shape[:2], disparity is not None
+        self._check_alike(image, disparity, scale)
         self._given.disparity = disparity
         pts = round((self._index / 30 if time is None else time) / _TIME_BASE)
         frame = Frame(np.ascontiguousarray(image), self._index, pts, _TIME_BASE)
@@ -80,6 +85,7 @@ class Refocus:
 
     def close(self) -> None:
         """Release threads and devices; safe to call twice."""
+        self._closed = True
         if self._engine is not None:
             self._engine.close()
 
@@ -88,6 +94,20 @@ class Refocus:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _check_alike(self, image: Image, disparity: Map | None, scale: Scale) -> None:
+        """Refuse what is not as it was with the first picture."""
+        if image.shape[:2] != self._size:
+            raise UsageError(
+                f"a picture of {image.shape[:2]} after one of {self._size}: use a new Refocus"
+            )
+        if (disparity is not None) != self._is_given:
+            now, before = ("without", "with") if self._is_given else ("with", "without")
+            raise InputError(
+                f"picture {self._index} came {now} disparity, those before it {before}"
+            )
+        if disparity is not None and scale != self._given.scale:
+            raise UsageError(f"scale {scale!r} after {self._given.scale!r}: use a new Refocus")
 
     def _open(self, image: Image, disparity: Map | None, scale: Scale) -> Engine:
         if disparity is not None:
@@ -110,25 +130,54 @@ class _GivenDepth:
     description = "given with each picture"
     disparity: Map | None = None
 
-    def estimate(self, frame: Frame) -> Map:
-        if self.disparity is None:
-            raise InputError(f"picture {frame.index} came without disparity, those before it with")
+    def estimate(self, _: Frame) -> Map:
+        assert self.disparity is not None
         return np.ascontiguousarray(self.disparity, np.float32)
 
     def close(self) -> None:
         """Nothing to release."""
 
 
-def _check(image: NDArray[Any], disparity: NDArray[Any] | None) -> None:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+def _check(
+    image: NDArray[Any], disparity: NDArray[Any] | None, scale: Scale, time: float | None
+) -> None:
+    if not (
+        isinstance(image, np.ndarray)
+        and image.ndim == 3
+        and image.shape[2] == 3
+        and image.dtype == np.uint8
+        and image.size
+    ):
+        raise UsageError(f"a picture must be (height, width, 3) uint8 RGB, not {_form(image)}")
+    if scale not in get_args(Scale):
         raise UsageError(
-            f"a picture must be (height, width, 3) uint8 RGB, not {image.shape} {image.dtype}"
+            f"scale {scale!r} is not known; it must be {', '.join(get_args(Scale))}"
+            f"{suggest(str(scale), get_args(Scale))}"
         )
-    if disparity is None:
-        return
-    if disparity.ndim != 2 or not np.issubdtype(disparity.dtype, np.floating):
-        raise UsageError(
-            f"disparity must be (height, width) float32, not {disparity.shape} {disparity.dtype}"
-        )
+    if time is not None and not (isinstance(time, Real) and math.isfinite(time)):
+        raise UsageError(f"time {time!r}: must be a number of seconds")
+    if disparity is not None:
+        _check_disparity(disparity, image.shape[:2])
+
+
+def _check_disparity(disparity: NDArray[Any], picture: tuple[int, int]) -> None:
+    if not (
+        isinstance(disparity, np.ndarray)
+        and disparity.ndim == 2
+        and np.issubdtype(disparity.dtype, np.floating)
+        and disparity.size
+    ):
+        raise UsageError(f"disparity must be (height, width) float32, not {_form(disparity)}")
     if not np.isfinite(disparity).all():
         raise UsageError("disparity holds values that are NaN or infinite")
+    if not is_grid_of(disparity.shape, picture):
+        raise UsageError(
+            f"disparity of {disparity.shape} for a picture of {picture}: the shapes differ. Give "
+            "disparity of the same aspect and orientation"
+        )
+
+
+def _form(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    return f"of type {type(value).__name__}"

@@ -16,9 +16,10 @@ from cyclopts.config import Dict
 from rich.console import Console
 
 from rtfocus import __version__
+from rtfocus.config import load_config, to_toml
 from rtfocus.console import configure_logging, show_download, show_progress
 from rtfocus.errors import RtfocusError, UsageError
-from rtfocus.settings import Settings, load_config, to_toml
+from rtfocus.settings import Settings, Whole
 
 EXAMPLES = """
 Examples:
@@ -35,6 +36,11 @@ rtfocus run camera:0 -o camera: --serve 8080
 """
 
 GENERAL = Group("General", sort_key=8)
+
+_ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""Signals that end a job; Windows has no SIGHUP."""
 
 app = App(
     name="rtfocus",
@@ -149,7 +155,7 @@ def doctor(*, json: Json = False) -> int:
 def bench(
     *,
     size: Annotated[str, Parameter(help="Picture size.", metavar="WxH")] = "1280x720",
-    frames: Annotated[int, Parameter(help="Frames to measure, after a warm-up.")] = 30,
+    frames: Annotated[Whole, Parameter(help="Frames to measure, after a warm-up.")] = 30,
     settings: Settings | None = None,
     json: Json = False,
 ) -> int:
@@ -306,13 +312,15 @@ def _print_table(rows: dict[str, Any], as_json: bool) -> None:
 
 @contextmanager
 def _stoppable(stop: Any) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) ends the job in order, the second at once."""
+    """The first Ctrl-C (or SIGTERM, or SIGHUP) ends the job in order, the second at once."""
 
     def on_signal(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
 
-    before = {s: signal.signal(s, on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+    # `nohup` has SIGHUP ignored, and so it stays.
+    heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield
     finally:

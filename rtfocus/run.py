@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,8 +42,8 @@ def open_job(
 
 
 def refocus(
-    source: str,
-    output: str | Sequence[str],
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     overwrite: bool = False,
     **options: Any,
@@ -59,5 +60,7 @@ def refocus(
         RtfocusError: see `rtfocus.errors`; nothing appears under the output's name then, except
             after `InputCutShort`, when what was read until there is kept.
     """
-    outputs = (output,) if isinstance(output, str) else tuple(output)
-    return open_job(source, outputs, Settings.create(**options), overwrite=overwrite).run()
+    several = (output,) if isinstance(output, str | os.PathLike) else output
+    outputs = [os.fspath(each) for each in several]
+    settings = Settings.create(**options)
+    return open_job(os.fspath(source), outputs, settings, overwrite=overwrite).run()

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+from dataclasses import dataclass
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 
 from rtfocus.errors import UsageError, suggest
 from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
 from rtfocus.focus.rack import Easing, check_rack
-from rtfocus.lens import Lens
+from rtfocus.lens import Lens, check_f_number
 from rtfocus.render.aperture import Aperture
 
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
@@ -23,6 +23,9 @@ OnLoss = Literal["wait", "stop"]
 Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
 Quality = Literal["high", "fast", "live"]
 View = Literal["result", "original", "depth", "coc", "split"]
+
+_LOWEST_RATE, _HIGHEST_RATE = 0.01, 1000.0
+"""Of a directory of images; what lies between is exact enough in fractions of a thousandth."""
 
 INPUT = Group("Input", sort_key=1)
 DEPTH = Group("Depth", sort_key=2)
@@ -36,12 +39,23 @@ MACHINE = Group("Machine", sort_key=7)
 def _pair(kind: type[float] | type[int], separator: str) -> Any:
     def convert(_: object, tokens: Iterable[Any]) -> tuple[float, ...]:
         text = next(iter(tokens)).value
-        parts = text.replace("x", separator).split(separator)
+        parts = text.replace("x", ",").split(",")  # a list of TOML comes with commas
         if len(parts) != 2:
             raise ValueError(f"two numbers with {separator!r} between them")
         return tuple(kind(part) for part in parts)
 
     return convert
+
+
+def _whole(_: object, tokens: Iterable[Any]) -> int:
+    try:
+        return int(next(iter(tokens)).value)  # where Cyclopts would round
+    except ValueError as error:
+        raise ValueError("a whole number") from error
+
+
+Whole = Annotated[int, Parameter(converter=_whole, n_tokens=1)]
+"""A number of things on the command line."""
 
 
 def _option(group: Group, help: str, **keywords: Any) -> Parameter:  # noqa: A002
@@ -97,7 +111,7 @@ class Settings:
             metavar="HxW",
         ),
     ] = None
-    depth_every: Annotated[int, _option(DEPTH, "Run the network on every Nth frame.")] = 1
+    depth_every: Annotated[Whole, _option(DEPTH, "Run the network on every Nth frame.")] = 1
     flip: Annotated[
         bool, _option(DEPTH, "Run the network on the mirrored frame too: steadier, twice the cost.")
     ] = False
@@ -118,7 +132,7 @@ class Settings:
         ),
     ] = None
     look_ahead: Annotated[
-        int, _option(DEPTH, "Frames that smoothing may look ahead; none where the input is live.")
+        Whole, _option(DEPTH, "Frames that smoothing may look ahead; none where the input is live.")
     ] = 10
 
     focus: Annotated[
@@ -176,7 +190,7 @@ class Settings:
         float | None, _option(LENS, "Largest blur radius, in percent of the picture's height.")
     ] = None
     method: Annotated[Method, _option(LENS, "How to blur.")] = "lens"
-    blades: Annotated[int, _option(LENS, "Aperture blades, 3..16; 0 is round.")] = 0
+    blades: Annotated[Whole, _option(LENS, "Aperture blades, 3..16; 0 is round.")] = 0
     blade_rotation: Annotated[float, _option(LENS, "Rotation of the blades, in degrees.")] = 0.0
     highlights: Annotated[
         float, _option(LENS, "Share of the light that clipped highlights get back; 0 is none.")
@@ -227,13 +241,14 @@ class Settings:
 
     device: Annotated[str, _option(MACHINE, "auto, cpu, cuda or cuda:N.")] = "auto"
     threads: Annotated[
-        int,
+        Whole,
         _option(
             MACHINE, "Processor cores that a stage may use; 0 is all, in live video half of them."
         ),
     ] = 0
 
     def __post_init__(self) -> None:
+        self._check_types()
         self._check_choices()
         _require(self.depth_every >= 1, "depth every", self.depth_every, "1 or more")
         _require(0 <= self.look_ahead <= 60, "look ahead", self.look_ahead, "0 to 60 frames")
@@ -242,11 +257,13 @@ class Settings:
         _require(0 <= smooth <= 1, "smooth", self.smooth, "between 0 and 1")
         light = math.isfinite(self.highlights) and self.highlights >= 0
         _require(light, "highlights", self.highlights, "0 or more")
-        rate = 25.0 if self.rate is None else self.rate
-        _require(0 < rate < math.inf, "rate", self.rate, "above 0")
+        rate = _LOWEST_RATE if self.rate is None else self.rate
+        allowed = f"{_LOWEST_RATE:g} to {_HIGHEST_RATE:g} frames per second"
+        _require(_LOWEST_RATE <= rate <= _HIGHEST_RATE, "rate", self.rate, allowed)
         if self.depth_size is not None:
             _require(min(self.depth_size) >= 1, "depth size", self.depth_size, "1 or more each")
         check_rack(self.rack, self.easing)
+        check_f_number(self.f_number)
         self._check_focus()
         if self.media is not None and self.serve is None:
             raise UsageError("--media is what a page may open: give --serve, too")
@@ -311,6 +328,13 @@ class Settings:
         if self.follow and self.face_model:
             raise UsageError("--follow and --face-model contradict each other: give one of them")
 
+    def _check_types(self) -> None:
+        for name, hint in _HINTS.items():
+            value = getattr(self, name)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, name, value := os.fspath(value))
+            _require(_is(value, hint), name.replace("_", " "), value, _in_words(hint))
+
     def _check_choices(self) -> None:
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
@@ -321,6 +345,7 @@ class Settings:
                 )
 
 
+_HINTS = get_type_hints(Settings)
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "depth_kind": get_args(DepthKind),
@@ -332,63 +357,37 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def load_config(path: str, preset: str | None = None) -> dict[str, Any]:
-    """Settings from a TOML file: its top level, overlaid with [preset.NAME].
-
-    Raises:
-        UsageError: no such file or preset, no TOML, or a key that is no setting.
-    """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {path!r} cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path!r} is not TOML: {error}") from error
-    presets = table.pop("preset", {})
-    chosen: dict[str, Any] = {}
-    if preset is not None:
-        if not isinstance(presets, dict) or preset not in presets:
-            known = ", ".join(presets) or "none"
-            raise UsageError(
-                f"--preset {preset!r} is not in {path!r}; it has {known}{suggest(preset, presets)}"
-            )
-        chosen = presets[preset]
-    values = {key.replace("-", "_"): value for key, value in {**table, **chosen}.items()}
-    check_names(values, path)
-    return values
-
-
-def to_toml(settings: Settings) -> str:
-    """The settings as TOML that `load_config` reads; what is not set stands as a comment."""
-    lines = []
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        key = field.name.replace("_", "-")
-        if value is None:
-            lines.append(f"# {key} =")
-        elif isinstance(value, bool):
-            lines.append(f"{key} = {str(value).lower()}")
-        elif isinstance(value, tuple):
-            lines.append(f"{key} = [{', '.join(map(repr, value))}]")
-        elif isinstance(value, str):
-            lines.append(f"{key} = {_quote(value)}")
-        else:
-            lines.append(f"{key} = {value!r}")
-    return "\n".join(lines) + "\n"
-
-
-def _quote(text: str) -> str:
-    """A TOML basic string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
 def check_names(values: Mapping[str, object], where: str) -> None:
     """Raise UsageError for a name that is no setting."""
-    known = get_type_hints(Settings)
     for name in values:
-        if name not in known:
-            raise UsageError(f"{where}: there is no setting {name!r}{suggest(name, known)}")
+        if name not in _HINTS:
+            raise UsageError(f"{where}: there is no setting {name!r}{suggest(name, _HINTS)}")
+
+
+def _is(value: object, hint: Any) -> bool:
+    """Whether a value is what a field may hold; a whole number is a number, and a bool is none."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_is(value, part) for part in parts)
+    if origin is tuple:
+        return (
+            isinstance(value, tuple | list)
+            and len(value) == len(parts)
+            and all(map(_is, value, parts))
+        )
+    if hint in (int, float):
+        kind = Integral if hint is int else Real
+        return isinstance(value, kind) and not isinstance(value, bool)
+    return isinstance(value, str if origin is Literal else hint)
+
+
+def _in_words(hint: Any) -> str:
+    parts = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) in (Union, UnionType):
+        return _in_words(parts[0])
+    if get_origin(hint) is tuple:
+        return f"two {_in_words(parts[0]).removeprefix('a ')}s"
+    return {bool: "true or false", int: "a whole number", float: "a number"}.get(hint, "text")
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

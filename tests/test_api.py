@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,6 +53,11 @@ def test_what_is_no_picture_is_refused() -> None:
             (IMAGE[..., 0], DEPTH),
             (IMAGE.astype(np.float32), DEPTH),
             (IMAGE, DEPTH[0]),
+            (IMAGE, DEPTH.T.copy()),
+            (IMAGE, DEPTH[:0]),
+            (IMAGE[:0], DEPTH),
+            (IMAGE.tolist(), DEPTH),
+            (IMAGE, DEPTH.tolist()),
             (IMAGE, np.full_like(DEPTH, np.nan)),
         ):
             with pytest.raises(UsageError):
@@ -57,8 +65,53 @@ def test_what_is_no_picture_is_refused() -> None:
         refocus(IMAGE, disparity=DEPTH)
         with pytest.raises(UsageError, match="new Refocus"):
             refocus(IMAGE[:50], disparity=DEPTH[:50])
-        with pytest.raises(InputError, match="without disparity"):
+        with pytest.raises(InputError, match="picture 1 came without disparity"):
             refocus(IMAGE)
+        with pytest.raises(UsageError, match="scale 'metric' after 'relative'"):
+            refocus(IMAGE, disparity=DEPTH, scale="metric")
+
+
+def test_disparity_that_would_be_ignored() -> None:
+    with rtfocus.Refocus(view="depth") as refocus:
+        refocus(IMAGE)
+        with pytest.raises(InputError, match="picture 1 came with disparity, those before it with"):
+            refocus(IMAGE, disparity=DEPTH)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time": float("nan")}, "time nan"),
+        ({"time": float("inf")}, "time inf"),
+        ({"time": "1"}, "time '1'"),
+        ({"scale": "metrics"}, "Did you mean 'metric'"),
+    ],
+)
+def test_what_comes_with_a_picture(options: dict[str, Any], message: str) -> None:
+    with rtfocus.Refocus() as refocus, pytest.raises(UsageError, match=message):
+        refocus(IMAGE, disparity=DEPTH, **options)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_after_the_end(used: bool) -> None:
+    refocus = rtfocus.Refocus()
+    if used:
+        refocus(IMAGE, disparity=DEPTH)
+    refocus.close()
+    refocus.close()
+    with pytest.raises(UsageError, match="closed"):
+        refocus(IMAGE, disparity=DEPTH)
+
+
+def test_paths_name_files_as_text_does(tmp_path: Path) -> None:
+    source, several = tmp_path / "in.png", [tmp_path / "a.png", str(tmp_path / "b.png")]
+    cv2.imwrite(str(source), IMAGE)
+    summary = rtfocus.refocus(source, tmp_path / "out.png", view="original")
+    assert summary.outputs == (str(tmp_path / "out.png"),)
+    assert rtfocus.refocus(source, several, view="original").outputs == tuple(map(str, several))
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [
+        "a.png", "b.png", "in.png", "out.png",
+    ]  # fmt: skip
 
 
 def test_the_built_in_network_serves_where_nothing_is_given() -> None:
@@ -80,5 +133,6 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_there_is_nothing_else() -> None:
+    assert rtfocus.__version__
     with pytest.raises(AttributeError):
         rtfocus.nothing  # noqa: B018

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import av
@@ -11,6 +16,10 @@ import cv2
 import numpy as np
 import pytest
 from make_onnx import write_card, write_network
+
+from rtfocus.cli import _stoppable
+from rtfocus.config import to_toml
+from rtfocus.settings import Settings
 
 Cli = Callable[..., tuple[int, str, str]]
 SMALL = "pattern:64x48@10,0.5s"
@@ -86,6 +95,7 @@ def test_a_photo_with_its_depth(cli: Cli, photo: Path, tmp_path: Path) -> None:
         ([SMALL, "-o", "o.mp4", "--f-number", "0"], 2, "f_number"),
         ([SMALL, "-o", "o.mp4", "--f-number", "-2"], 2, "f_number"),
         ([SMALL, "-o", "o.mp4", "--f-number", "nan"], 2, "f_number"),
+        ([SMALL, "-o", "o.mp4", "--f-number", "1e-9"], 2, "0.01 to 1000"),
         ([SMALL, "-o", "o.mp4", "--f-number", "two"], 2, "f-number"),
         ([SMALL, "-o", "o.mp4", "--focus", "1.5,0.5"], 2, "0..1"),
         ([SMALL, "-o", "o.mp4", "--focus", "0.5"], 2, "two numbers"),
@@ -175,6 +185,117 @@ def test_config_and_preset_give_way_to_flags(cli: Cli, tmp_path: Path) -> None:
     saved = tmp_path / "saved.toml"
     saved.write_text(out)
     assert cli("run", SMALL, "--config", saved, "--print-config")[1] == out
+
+
+OTHER = {
+    "realtime": True,
+    "loop": True,
+    "on_loss": "stop",
+    "rate": 23.976,
+    "model": 'a "b"\\c.onnx',
+    "depth": "a, b/ü.mkv",
+    "depth_kind": "metric_depth",
+    "depth_size": (252, 448),
+    "depth_every": 3,
+    "flip": True,
+    "save_depth": "10x20.mkv",
+    "smooth": 0.25,
+    "look_ahead": 0,
+    "focus": (0.25, 1e-5),
+    "focus_distance": 2.0,
+    "focus_disparity": -0.25,
+    "focus_range": 0.1,
+    "follow": True,
+    "face_model": "7",
+    "keyframes": "true",
+    "rack": 1.0,
+    "easing": "linear",
+    "f_number": 1.2,
+    "focal_length": 50.0,
+    "sensor_width": 36.0,
+    "max_radius": 2.5,
+    "method": "median",
+    "blades": 7,
+    "blade_rotation": -12.5,
+    "highlights": 0.5,
+    "quality": "fast",
+    "view": "split",
+    "codec": "hevc",
+    "crf": 0.0,
+    "encoder_preset": "veryfast",
+    "record_original": "-.mkv",
+    "serve": "127.0.0.1:8080",
+    "media": " ",
+    "device": "cuda:1",
+    "threads": 2,
+}
+"""For every setting a value that is not its default."""
+
+NEEDED = {
+    "focal_length": {"sensor_width": 36.0},
+    "sensor_width": {"focal_length": 50.0},
+    "media": {"serve": "8080"},
+}
+"""What some are not allowed without."""
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_printed_settings_are_read_again(name: str, cli: Cli, tmp_path: Path) -> None:
+    made = Settings(**{name: OTHER[name]}, **NEEDED.get(name, {}))
+    assert made != Settings()
+    saved = tmp_path / "c.toml"
+    saved.write_text(to_toml(made), encoding="utf-8")
+    code, out, err = cli("run", SMALL, "--config", saved, "--print-config")
+    assert (code, out) == (0, to_toml(made)), err
+
+
+def test_a_depth_size_is_read_again_from_what_was_printed(cli: Cli, tmp_path: Path) -> None:
+    saved = tmp_path / "c.toml"
+    _, out, _ = cli("run", SMALL, "--depth-size", "252x448", "--print-config")
+    saved.write_text(out)
+    assert cli("run", SMALL, "--config", saved, "--print-config")[:2] == (0, out)
+
+
+@pytest.mark.parametrize("option", ["--blades", "--depth-every", "--threads", "--look-ahead"])
+def test_part_of_a_thing_is_none(option: str, cli: Cli, tmp_path: Path) -> None:
+    code, _, err = cli("run", SMALL, option, "4.5", "--print-config")
+    assert code == 2
+    assert "a whole number" in err
+    config = tmp_path / "c.toml"
+    config.write_text(f"{option.removeprefix('--')} = 4.5\n")
+    code, _, err = cli("run", SMALL, "--config", config, "--print-config")
+    assert code == 2
+    assert "a whole number" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+def test_nohup_holds() -> None:
+    stopped = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _stoppable(lambda: stopped.append("stopped")):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stopped == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stopped == ["stopped"]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_while_it_is_being_imported() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'cyclopts':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from rtfocus.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_help_says_everything(cli: Cli) -> None:

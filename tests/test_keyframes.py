@@ -15,14 +15,14 @@ from rtfocus.errors import InputError, OutputError, UsageError
 from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import EASINGS, ease
+from rtfocus.lens import APERTURES
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SHARES = st.floats(0, 1)
 FRAMES = st.builds(
     Keyframe,
     st.floats(0, 1e6),
-    st.builds(FocusPoint, SHARES, SHARES) | st.builds(FocusDisparity, NUMBERS),
-    st.none() | st.floats(0.5, 64),
+    st.builds(FocusPoint, SHARES, SHARES) | st.builds(FocusDisparity, st.floats(-1000, 1000)),
+    st.none() | st.floats(*APERTURES),
     st.sampled_from(EASINGS),
     st.booleans(),
 )
@@ -88,6 +88,11 @@ def test_what_a_person_writes(tmp_path: Path) -> None:
         ("[[keyframe]]\ntime = -1\ndisparity = 1\n", "keyframe 1: time -1.0: must be 0"),
         ("[[keyframe]]\ntime = nan\ndisparity = 1\n", "keyframe 1: time nan"),
         ("[[keyframe]]\ntime = 1\ndisparity = inf\n", "keyframe 1: focus disparity inf"),
+        ("[[keyframe]]\ntime = 1\ndisparity = 1e300\n", r"keyframe 1: .*-1000 to 1000"),
+        (
+            "[[keyframe]]\ntime = 1\ndisparity = 1\nf_number = 1e-300\n",
+            r"keyframe 1: .*0\.01 to",
+        ),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\nf_number = 0\n", "keyframe 1: f_number 0.0"),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\neasing = 'slow'\n", "easing 'slow' is not known"),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\neasing = 3\n", "easing 3 is not known"),

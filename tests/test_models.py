@@ -303,6 +303,17 @@ def test_a_name_with_a_slip() -> None:
         find_published("dpt-larg")
 
 
+def test_a_name_that_nothing_is_like() -> None:
+    with pytest.raises(ModelError, match=r"no network 'nope'\. `rtfocus models list` shows all\."):
+        find_published("nope")
+
+
+def test_what_is_built_in_needs_no_pull(cli: Cli) -> None:
+    code, _, err = cli("models", "pull", BUILT_IN)
+    assert code == 4
+    assert "'rtfocus-small' comes with rtfocus: there is nothing to pull" in err
+
+
 @pytest.mark.parametrize("name", list(published()))
 def test_registry_entries_make_sense(name: str, tmp_path: Path) -> None:
     network = published()[name]

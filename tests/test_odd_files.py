@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Callable
 from contextlib import nullcontext
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
@@ -215,6 +218,27 @@ def test_interlaced_pictures_are_announced(
     ffmpeg(*PICTURES, *H264[:-2], "-x264-params", "tff=1", path)
     assert len(times(path)) == 25
     assert caplog.text.count("interlaced;") == 1
+
+
+def test_pictures_with_exif(tmp_path: Path) -> None:
+    """Side data of which PyAV does not know every kind; a camera held upright, here."""
+    path = tmp_path / "a.avi"
+    _, jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))
+    entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + bytes(4)
+    block = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    data = jpeg.tobytes()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for i in range(3):
+            packet = av.Packet(data[:2] + block + data[2:])
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = i
+            container.mux(packet)
+    with open_reader(str(path)) as reader:
+        assert (reader.info.width, reader.info.height) == (48, 64)
+        assert [frame.image.shape for frame in reader] == [(64, 48, 3)] * 3
 
 
 def test_a_codec_that_is_not_known(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rtfocus.config import load_config, to_toml
 from rtfocus.errors import UsageError
 from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint
-from rtfocus.settings import Settings, load_config, to_toml
+from rtfocus.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,21 @@ from rtfocus.settings import Settings, load_config, to_toml
         ({"threads": -1}, "threads"),
         ({"highlights": float("nan")}, "highlights"),
         ({"rate": 0.0}, "rate"),
+        ({"rate": 0.0001}, r"rate 0.0001: must be 0\.01 to 1000"),
+        ({"rate": 1e300}, "rate"),
+        ({"rate": float("nan")}, "rate"),
+        ({"f_number": 1e-9}, r"f_number 1e-09: must be 0\.01 to 1000"),
+        ({"f_number": 1e-300}, "f_number"),
+        ({"f_number": 1e300}, "f_number"),
+        ({"focus_disparity": 1e300}, r"must be -1000 to 1000"),
+        ({"f_number": "2"}, "f number '2': must be a number"),
+        ({"f_number": True}, "f number True: must be a number"),
+        ({"focus": (0.5, 0.5, 0.5)}, "must be two numbers"),
+        ({"focus": 0.5}, "focus 0.5"),
+        ({"depth_size": (192.5, 320)}, "depth size.*two whole numbers"),
+        ({"blades": 5.5}, "blades 5.5: must be a whole number"),
+        ({"follow": "yes"}, "follow 'yes': must be true or false"),
+        ({"model": 3}, "model 3: must be text"),
         ({"quality": "hihg"}, "Did you mean 'high'"),
         ({"view": "depht"}, "Did you mean 'depth'"),
         ({"method": "lense"}, "Did you mean 'lens'"),
@@ -43,6 +61,21 @@ def test_what_to_focus_on() -> None:
     assert Settings(focus=(0.1, 0.2)).target() == FocusPoint(0.1, 0.2)
     assert Settings(focus_distance=2.0).target() == FocusDistance(2.0)
     assert Settings(focus_disparity=0.0).target() == FocusDisparity(0.0)
+
+
+@pytest.mark.parametrize("rate", [0.01, 23.976, 29.97, 1000])
+def test_rates_are_kept(rate: float) -> None:
+    made = Settings(rate=rate).rate
+    assert made is not None
+    assert float(Fraction(made).limit_denominator(1001)) == pytest.approx(rate, rel=1e-4)
+
+
+def test_what_numbers_and_paths_may_be() -> None:
+    """Whatever counts as one in Python: numbers of NumPy, fractions, whole ones, and paths."""
+    settings = Settings(
+        f_number=np.float32(2), blades=np.int64(5), rate=Fraction(30000, 1001), model=Path("a.onnx")
+    )  # type: ignore[arg-type]
+    assert (settings.f_number, settings.blades, settings.model) == (2, 5, "a.onnx")
 
 
 def test_toml_round_trip(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from rtfocus.errors import InputError, OutputError, UsageError, suggest
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import Easing, check_rack, ease
+from rtfocus.lens import check_f_number
 from rtfocus.writers.atomic import Part, path_errors
 
 _SUFFIX = ".focus.toml"
@@ -42,9 +43,8 @@ class Keyframe:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time) and self.time >= 0):
             raise UsageError(f"time {self.time!r}: must be 0 or more seconds")
-        number = self.f_number
-        if number is not None and not (math.isfinite(number) and number > 0):
-            raise UsageError(f"f_number {number!r}: must be a number above 0")
+        if self.f_number is not None:
+            check_f_number(self.f_number)
         check_rack(0.0, self.easing)
 
 

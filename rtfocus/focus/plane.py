@@ -19,6 +19,9 @@ _SAME_THING = 0.08
 _HOLD = 0.015
 """A change of the thing's disparity that does not move the plane: noise."""
 
+_FARTHEST = 1000.0
+"""Where a plane may be put on either side of 0: a scene spans about 0..1."""
+
 FOLLOW = 0.35
 """Share of a larger change that the plane follows in every thirtieth of a second."""
 
@@ -60,8 +63,10 @@ class FocusDisparity:
     value: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise UsageError(f"focus disparity {self.value!r}: must be a number")
+        if not abs(self.value) <= _FARTHEST:
+            raise UsageError(
+                f"focus disparity {self.value!r}: must be {-_FARTHEST:g} to {_FARTHEST:g}"
+            )
 
 
 FocusTarget = FocusPoint | FocusDistance | FocusDisparity

@@ -79,14 +79,14 @@ def find_published(name: str) -> Published:
     """The published network of that name.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is none, or it is the built-in one.
     """
     known = published()
+    if name == BUILT_IN:
+        raise ModelError(f"{name!r} comes with rtfocus: there is nothing to pull.")
     if name not in known:
-        raise ModelError(
-            f"there is no network {name!r}{suggest(name, [BUILT_IN, *known])} `rtfocus models "
-            "list` shows all."
-        )
+        near = suggest(name, [BUILT_IN, *known]) or "."
+        raise ModelError(f"there is no network {name!r}{near} `rtfocus models list` shows all.")
     return known[name]
 
 

@@ -10,7 +10,7 @@ from rtfocus.readers.address import is_address
 from rtfocus.readers.base import Reader
 from rtfocus.readers.camera import is_camera, open_camera
 from rtfocus.readers.decoding import Decoding
-from rtfocus.readers.images import SIGNATURE_LENGTH, ImageReader, SequenceReader, is_image
+from rtfocus.readers.images import HEAD_LENGTH, ImageReader, SequenceReader, is_image
 from rtfocus.readers.pattern import PatternReader
 from rtfocus.readers.stream import open_stream
 from rtfocus.readers.video import VideoReader
@@ -75,7 +75,7 @@ def _head(path: Path) -> bytes:
         raise InputError(f"{str(path)!r} is not a file. Give a video or image file.")
     try:
         with path.open("rb") as file:
-            head = file.read(SIGNATURE_LENGTH)
+            head = file.read(HEAD_LENGTH)
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be read ({error.strerror}).") from error
     if not head:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from rtfocus.readers.alpha import over_black
 from rtfocus.readers.base import Reader
 from rtfocus.readers.orientation import Orientation
 from rtfocus.readers.seeking import index_at
+from rtfocus.readers.tiff import TiffLayout, decode_tiff
+
+_log = logging.getLogger("rtfocus")
 
 Stored = NDArray[np.integer | np.floating]
 """Samples as OpenCV decodes them: grey, BGR or BGRA."""
@@ -34,13 +38,34 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _SIGNATURE = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|II\*\0|MM\0\*|II\+\0|MM\0\+|BM", re.DOTALL
 )
-SIGNATURE_LENGTH = 12
-"""Bytes from the start of a file that `is_image` needs."""
+HEAD_LENGTH = 1 << 20
+"""Bytes from the start of a file that `is_image` needs; as many as FFmpeg probes."""
 
 
 def is_image(head: bytes) -> bool:
-    """Whether a file that starts with these bytes is a PNG, JPEG, WebP, TIFF or BMP image."""
-    return _SIGNATURE.match(head) is not None
+    """Whether a file that starts with these bytes is a PNG, JPEG, WebP, TIFF or BMP image.
+
+    An animated PNG is a video. So is animated WebP, but FFmpeg does not decode it.
+    """
+    return _SIGNATURE.match(head) is not None and not _is_animated_png(head)
+
+
+def _is_animated_png(data: bytes) -> bool:
+    """Whether there are more pictures than one: an acTL chunk before the first IDAT says so."""
+    if not data.startswith(_PNG):
+        return False
+    start = len(_PNG)
+    while start + 12 <= len(data):
+        length, kind, pictures = struct.unpack_from(">I4sI", data, start)
+        if kind in (b"acTL", b"IDAT"):
+            return bool(kind == b"acTL" and pictures > 1)
+        start += 12 + length
+    return False
+
+
+def _is_animated_webp(data: bytes) -> bool:
+    """Whether the animation flag of its VP8X chunk is set."""
+    return data[8:16] == b"WEBPVP8X" and len(data) > 20 and bool(data[20] & 2)
 
 
 class ImageReader(Reader):
@@ -167,20 +192,41 @@ def read_image(path: Path) -> Image:
             f"{str(path)!r} cannot be decoded as an image: it is damaged, cut short, or none of "
             "PNG, JPEG, WebP, TIFF and BMP. Copy or export it again."
         )
-    stored, exif = decoded
+    stored = decoded.stored
     if stored.dtype not in (np.uint8, np.uint16):
         raise InputError(
             f"{str(path)!r} holds {stored.dtype} samples, but only 8 and 16 bits are read. "
             "Export it with 8 or 16 bits per channel."
         )
-    return Orientation.from_exif(exif).apply(_to_rgb(stored))
+    if _is_animated_png(data) or _is_animated_webp(data):
+        _log.warning("%s is animated: only its first picture is used", path)
+    return Orientation.from_exif(decoded.exif).apply(_to_rgb(stored, straight=decoded.straight))
 
 
-def _decode(data: bytes) -> tuple[Stored, bytes] | None:
-    """Samples as they are stored and the EXIF block, maybe empty; None where OpenCV can't."""
+class _Decoded(NamedTuple):
+    """An image as it is stored.
+
+    Attributes:
+        stored: its samples.
+        exif: the EXIF block, maybe empty.
+        straight: whether its colours still have to be multiplied with alpha.
+    """
+
+    stored: Stored
+    exif: bytes
+    straight: bool
+
+
+def _decode(data: bytes) -> _Decoded | None:
+    """An image from a whole file; None where that is none, or damaged."""
     # libpng reports damage straight to stderr, so it is not let near any.
     if not data or (data.startswith(_PNG) and not _png_is_sound(data)):
         return None
+    layout = TiffLayout.of(data)
+    if layout is not None and layout.beyond_opencv:
+        samples = decode_tiff(data)
+        # A TIFF file is as an EXIF block is, which is one without a picture.
+        return None if samples is None else _Decoded(samples, data, layout.straight)
     # OpenCV would log what is reported here as an error.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -192,7 +238,8 @@ def _decode(data: bytes) -> tuple[Stored, bytes] | None:
     if stored is None:
         return None
     exif = [bytes(b) for k, b in zip(kinds, blocks, strict=True) if k == cv2.IMAGE_METADATA_EXIF]
-    return cast(Stored, stored), exif[0] if exif else b""
+    straight = layout is None or (layout.straight and not layout.multiplied_by_opencv)
+    return _Decoded(cast(Stored, stored), exif[0] if exif else b"", straight)
 
 
 def _png_is_sound(data: bytes) -> bool:
@@ -211,13 +258,12 @@ def _png_is_sound(data: bytes) -> bool:
     return False
 
 
-def _to_rgb(stored: Stored) -> Image:
-    """From grey, BGR or BGRA of 8 or 16 bits to 8-bit RGB over black."""
+def _to_rgb(stored: Stored, *, straight: bool) -> Image:
+    """From grey, BGR or BGRA of 8 or 16 bits to 8-bit RGB over black, by straight alpha or none."""
     if stored.dtype == np.uint16:
         stored = ((stored.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     channels = 1 if stored.ndim == 2 else stored.shape[2]
-    if channels == 4:
+    if channels == 4 and straight:
         return over_black(cast(NDArray[np.uint8], cv2.cvtColor(stored, cv2.COLOR_BGRA2RGBA)))
-    return cast(
-        Image, cv2.cvtColor(stored, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB)
-    )
+    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    return cast(Image, cv2.cvtColor(stored, code))

@@ -40,6 +40,12 @@ class Orientation:
         return cls(True, c < 0, b < 0)
 
     @classmethod
+    def from_rotation(cls, degrees: float) -> Self:
+        """From an angle, counterclockwise, of which the nearest right one counts."""
+        quarters = round(degrees / 90) % 4
+        return cls(quarters % 2 == 1, quarters in (2, 3), quarters in (1, 2))
+
+    @classmethod
     def from_exif(cls, exif: bytes) -> Self:
         """From an EXIF block (CIPA DC-008, tag 0x0112); upright where that says nothing valid."""
         tiff = exif.removeprefix(_EXIF_PREFIX)
@@ -47,7 +53,11 @@ class Orientation:
         if order is None or len(tiff) < 8:
             return cls()
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        for start in range(directory + 2, len(tiff) - 11, 12):
+        if directory + 2 > len(tiff):
+            return cls()
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        end = min(directory + 2 + 12 * entries, len(tiff) - 11)
+        for start in range(directory + 2, end, 12):
             tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, start)
             if tag == _EXIF_ORIENTATION:
                 return cls(*_EXIF_ORIENTATIONS.get(value, (False, False, False)))

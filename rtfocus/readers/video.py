@@ -359,7 +359,10 @@ def main_stream(source: str, container: av.container.InputContainer) -> VideoStr
 
 def orientation(picture: av.VideoFrame) -> Orientation:
     """How a decoded picture is to be turned."""
-    matrix = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV refuses all side data where it does not know one, such as EXIF
+        return Orientation.from_rotation(picture.rotation)
     return (
         Orientation()
         if matrix is None

@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtfocus.cli import app
+from rtfocus.config import load_config
 from rtfocus.errors import RtfocusError, UsageError
 from rtfocus.focus.rack import EASINGS
 from rtfocus.live.control import Control
 from rtfocus.live.messages import DISPARITY, F_NUMBERS, SETTABLE
 from rtfocus.live.presets import Presets
 from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, LiveState
-from rtfocus.settings import Settings, load_config
+from rtfocus.settings import Settings
 
 anything = st.recursive(
     st.none()
