@@ -1,4 +1,4 @@
-"""What is trained, and how hard: first shapes, then edges, and places between."""
+"""What is trained, and how hard: shapes, edges, places, and all together."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ class Stage:
 
 
 _LANDSCAPE = (*[(160, 256)] * 3, *[(192, 320)] * 2, (256, 416))
+_WHOLE = (
+    *[(192, 288)] * 2,
+    *[(224, 288)] * 2,
+    *((192, 320), (256, 256), (256, 384), (256, 448)),
+    *((288, 192), (288, 224), (384, 256)),
+)
 STAGES = {
     # From ImageNet weights. A teacher's edges are soft: they hardly count at full size.
     "shapes": Stage(
@@ -62,23 +68,30 @@ STAGES = {
         rate=5e-4,
         backbone=0.4,
     ),
-    # Whole photographs, as they are asked for later: where things are, not where they end. Three
-    # times as many a second; at a higher rate, what was learnt before is lost first.
+    # Whole photographs, as they are asked for later: where things are, not where they end. Twice
+    # as many a second; at a higher rate, what was learnt before is lost first.
     "places": Stage(
         error=3.0,
         gradient=(1.0, 1.0),
         label_edges=(0.0, 0.0),
         steps=False,
-        sizes=(
-            *[(192, 288)] * 2,
-            *[(224, 288)] * 2,
-            *((192, 320), (256, 256), (256, 384), (256, 448)),
-            *((288, 192), (288, 224), (384, 256)),
-        ),
+        sizes=_WHOLE,
         shares=(0.84, 0.05, 0.11),
         least_crop=0.88,
         rate=1.5e-4,
         backbone=1.0,
         coarse=True,
+    ),
+    # All of it once more, so that edges fit what was learnt about places.
+    "finish": Stage(
+        error=3.0,
+        gradient=(2.0, 3.0),
+        label_edges=(2.0, 4.0),
+        steps=True,
+        sizes=_WHOLE,
+        shares=(0.72, 0.15, 0.13),
+        least_crop=0.85,
+        rate=1e-4,
+        backbone=0.7,
     ),
 }
