@@ -160,7 +160,12 @@ def test_stopping_finishes_the_file(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_a_file_that_plays(name: str, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     command = [sys.executable, "-m", "rtfocus", "run", "pattern:320x240@30,600s", "-o", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # even under nohup
+    )
     assert process.stderr is not None
     # The first line of progress says that frames are being written; a slow start explains itself.
     assert any(line.startswith("frame") for line in process.stderr)

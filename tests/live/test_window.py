@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -88,14 +89,20 @@ def test_the_picture_and_the_overlay_are_seen(hands: Hands, tmp_path: Path) -> N
 
 
 def test_the_user_closes_the_window(hands: Hands) -> None:
-    events: list[WindowEvent] = []
-    frames = make_frames(INFO, 2)
-    with WindowWriter(events.append, title="three") as writer:
-        writer.write(frames[0])
-        shown = hands.find("three")
-        close_politely(os.environ["DISPLAY"], int(shown))
-        wait_until(lambda: WindowClosed() in events, "the window to be gone")
-        writer.write(frames[1])  # into the void, which is no failure
+    frames, closed = make_frames(INFO, 2), threading.Event()
+
+    def on_event(event: WindowEvent) -> None:
+        if event == WindowClosed():
+            closed.set()
+
+    for _ in range(10):  # as above: some windows do not hear either
+        with WindowWriter(on_event, title="three") as writer:
+            writer.write(frames[0])
+            close_politely(os.environ["DISPLAY"], int(hands.find("three")))
+            if closed.wait(PATIENCE_S / 10):
+                writer.write(frames[1])  # into the void, which is no failure
+                return
+    pytest.fail("no window of ten was closed")
 
 
 def test_a_window_that_is_killed(hands: Hands) -> None:
