@@ -122,16 +122,21 @@ def _can_decode(name: str) -> bool:
 
 
 def _encoders() -> Check:
-    usable = [name for name in ENCODERS if _can_encode(name)]
+    try:
+        encoding = GpuEncoding(Gpu())
+    except RtfocusError:  # which other checks tell
+        usable = []
+    else:
+        usable = [name for name in ENCODERS if _can_encode(name, encoding)]
     return Check("NVENC", True, ", ".join(usable) or "not usable; the CPU encodes")
 
 
-def _can_encode(name: str) -> bool:
+def _can_encode(name: str, encoding: GpuEncoding) -> bool:
     """Whether an encoder takes a picture that is on the GPU."""
     rate = Fraction(30)
     info = StreamInfo("doctor", "video", 640, 360, 1 / rate, rate, frames=None)
     try:
-        try_on_device(name, info, GpuEncoding(Gpu()))
+        try_on_device(name, info, encoding)
     except (av.FFmpegError, RtfocusError):
         return False
     return True

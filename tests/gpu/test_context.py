@@ -39,35 +39,28 @@ class Driver:
         self.flags = flags
         return 0
 
-    def cuDevicePrimaryCtxGetState(self, device: Any, flags: Any, active: Any) -> int:
-        assert device.value == 7
-        flags._obj.value, active._obj.value = self.flags, self.active
-        return 0
-
 
 @pytest.mark.parametrize(
-    ("driver", "shared"),
+    ("driver", "flags"),
     [
-        (Driver(), True),
-        (Driver(flags=SPINS), True),
-        (Driver(flags=SLEEPS, active=True, new=False), True),
-        (Driver(flags=SPINS, active=True), True),
-        (Driver(flags=SPINS, active=True, new=False), False),
-        (Driver(flags=0, active=True, new=False), False),
+        (Driver(), SLEEPS),
+        (Driver(flags=SPINS), SLEEPS),
+        (Driver(flags=SPINS, active=True), SLEEPS),
+        (Driver(flags=SPINS, active=True, new=False), SPINS),  # and no error
     ],
 )
 def test_threads_sleep_while_they_wait(
-    monkeypatch: pytest.MonkeyPatch, driver: Driver, shared: bool
+    monkeypatch: pytest.MonkeyPatch, driver: Driver, flags: int
 ) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
-    assert share_context(0) == shared
-    assert (driver.flags == SLEEPS) == shared
+    share_context(0)
+    assert driver.flags == flags
 
 
 def test_no_such_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver()
     monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
-    assert not share_context(3)
+    share_context(3)
     assert driver.flags == 0
 
 
@@ -76,4 +69,4 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
     monkeypatch.setattr(ctypes, "CDLL", absent)
-    assert not share_context(0)
+    share_context(0)

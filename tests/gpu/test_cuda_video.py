@@ -220,12 +220,8 @@ def test_colours_that_the_gpu_does_not_convert(
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * i, np.uint8))
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with open_reader(path) as reader:
-        wanted = [frame.image for frame in reader]
-    with open_reader(path, decoding=PretendedNvdec(gpu, "decode")) as reader:
-        assert "decoding on the CPU: the GPU does not convert the colours" in caplog.text
-        for frame, picture in zip(reader, wanted, strict=True):
-            np.testing.assert_array_equal(frame.image, picture)
+    assert_decoded_on_the_cpu(path, PretendedNvdec(gpu, "decode"))
+    assert "decoding on the CPU: the GPU does not convert the colours" in caplog.text
 
 
 def make_clip(path: Path, size: tuple[int, int], pixel_format: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,19 @@ _WHOLE = (
     *((192, 320), (256, 256), (256, 384), (256, 448)),
     *((288, 192), (288, 224), (384, 256)),
 )
+# From what has learned shapes, at the sizes that are asked for later. A teacher's edges are
+# soft, but in the right place.
+_EDGES = Stage(
+    error=3.0,
+    gradient=(2.0, 3.0),
+    label_edges=(2.0, 4.0),
+    steps=True,
+    sizes=(*_LANDSCAPE, (192, 192), (256, 192), (256, 160)),
+    shares=(0.74, 0.14, 0.12),
+    least_crop=0.7,
+    rate=5e-4,
+    backbone=0.4,
+)
 STAGES = {
     # From ImageNet weights. A teacher's edges are soft: they hardly count at full size.
     "shapes": Stage(
@@ -55,19 +68,7 @@ STAGES = {
         rate=1e-3,
         backbone=0.4,
     ),
-    # From what has learned shapes, at the sizes that are asked for later. A teacher's edges are
-    # soft, but in the right place.
-    "edges": Stage(
-        error=3.0,
-        gradient=(2.0, 3.0),
-        label_edges=(2.0, 4.0),
-        steps=True,
-        sizes=(*_LANDSCAPE, (192, 192), (256, 192), (256, 160)),
-        shares=(0.74, 0.14, 0.12),
-        least_crop=0.7,
-        rate=5e-4,
-        backbone=0.4,
-    ),
+    "edges": _EDGES,
     # Whole photographs, as they are asked for later: where things are, not where they end. Twice
     # as many a second; at a higher rate, what was learnt before is lost first.
     "places": Stage(
@@ -83,11 +84,8 @@ STAGES = {
         coarse=True,
     ),
     # All of it once more, so that edges fit what was learnt about places.
-    "finish": Stage(
-        error=3.0,
-        gradient=(2.0, 3.0),
-        label_edges=(2.0, 4.0),
-        steps=True,
+    "finish": replace(
+        _EDGES,
         sizes=_WHOLE,
         shares=(0.72, 0.15, 0.13),
         least_crop=0.85,
