@@ -37,11 +37,6 @@ rtfocus run camera:0 -o camera: --serve 8080
 
 GENERAL = Group("General", sort_key=8)
 
-_ENDING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-"""Signals that end a job; Windows has no SIGHUP."""
-
 app = App(
     name="rtfocus",
     help="Refocus video after it was shot.",
@@ -318,8 +313,10 @@ def _stoppable(stop: Any) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
 
-    # `nohup` has SIGHUP ignored, and so it stays.
-    heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [signal.SIGINT, signal.SIGTERM]  # even if a shell in the background ignores them
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as `nohup` does
+        heard.append(hangup)
     before = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield
