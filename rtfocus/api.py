@@ -132,7 +132,8 @@ class _GivenDepth:
 
     def estimate(self, _: Frame) -> Map:
         assert self.disparity is not None
-        return np.ascontiguousarray(self.disparity, np.float32)
+        # A copy: the caller may use the array again, and another array is another measurement.
+        return np.array(self.disparity, np.float32)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
             encoding=backend.encoding,
         ) as writer:
             engine = Engine(settings, depth, backend, metrics=metrics, form=writer.takes)
-            for i, frame in enumerate(metrics.each("read", reader)):
+            wanted = islice(metrics.each("read", reader), frames + _WARM_UP)
+            for i, frame in enumerate(wanted):
                 result = engine.refocus(frame)
                 with metrics.time("write"):
                     writer.write(result)

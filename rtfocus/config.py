@@ -26,7 +26,9 @@ def load_config(path: str, preset: str | None = None) -> dict[str, Any]:
     presets = table.pop("preset", {})
     chosen: dict[str, Any] = {}
     if preset is not None:
-        if not isinstance(presets, dict) or preset not in presets:
+        if not isinstance(presets, dict) or not all(isinstance(p, dict) for p in presets.values()):
+            raise UsageError(f"--config {path!r}: presets must be tables, such as [preset.NAME]")
+        if preset not in presets:
             known = ", ".join(presets) or "none"
             raise UsageError(
                 f"--preset {preset!r} is not in {path!r}; it has {known}{suggest(preset, presets)}"

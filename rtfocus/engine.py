@@ -13,7 +13,8 @@ from rtfocus.frame import Disparity, Frame
 from rtfocus.lens import Lens
 from rtfocus.live.state import LiveState
 from rtfocus.metrics import Metrics
-from rtfocus.settings import Settings, View
+from rtfocus.render.views import View
+from rtfocus.settings import Settings
 from rtfocus.writers import Form
 
 NETWORK_SMOOTHING = 0.5

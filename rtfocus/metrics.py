@@ -73,8 +73,8 @@ class Metrics:
                 # A copy: an array cannot grow while NumPy looks into it.
                 f"{kind}_ms_p{q}": round(float(np.percentile(samples[:], q)) * 1000, 3)
                 for kind, samples in zip(("wall", "cpu"), pair, strict=True)
-                if samples
                 for q in (50, 95)
             }
             for stage, pair in list(self._samples.items())
+            if all(pair)  # another thread may be about to add the first
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint, Focus
 from rtfocus.focus.rack import Easing, check_rack
 from rtfocus.lens import Lens, check_f_number
 from rtfocus.render.aperture import Aperture
+from rtfocus.render.views import View
 
 DepthKind = Literal["inverse_depth", "depth", "metric_depth"]
 OnLoss = Literal["wait", "stop"]
 Method = Literal["lens", "gaussian", "average", "median", "bilateral"]
 Quality = Literal["high", "fast", "live"]
-View = Literal["result", "original", "depth", "coc", "split"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 0.01, 1000.0
 """Of a directory of images; what lies between is exact enough in fractions of a thousandth."""
@@ -111,7 +110,13 @@ class Settings:
             metavar="HxW",
         ),
     ] = None
-    depth_every: Annotated[Whole, _option(DEPTH, "Run the network on every Nth frame.")] = 1
+    depth_every: Annotated[
+        Whole,
+        _option(
+            DEPTH,
+            "Run the network on every Nth frame; those between keep its depth, after a cut too.",
+        ),
+    ] = 1
     flip: Annotated[
         bool, _option(DEPTH, "Run the network on the mirrored frame too: steadier, twice the cost.")
     ] = False
@@ -255,8 +260,7 @@ class Settings:
         _require(self.threads >= 0, "threads", self.threads, "0 (all cores) or more")
         smooth = 0.0 if self.smooth is None else self.smooth
         _require(0 <= smooth <= 1, "smooth", self.smooth, "between 0 and 1")
-        light = math.isfinite(self.highlights) and self.highlights >= 0
-        _require(light, "highlights", self.highlights, "0 or more")
+        _require(0 <= self.highlights <= 10, "highlights", self.highlights, "0 to 10")
         rate = _LOWEST_RATE if self.rate is None else self.rate
         allowed = f"{_LOWEST_RATE:g} to {_HIGHEST_RATE:g} frames per second"
         _require(_LOWEST_RATE <= rate <= _HIGHEST_RATE, "rate", self.rate, allowed)

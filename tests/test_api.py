@@ -31,6 +31,18 @@ def test_pictures_of_a_video() -> None:
             assert refocus(IMAGE, disparity=DEPTH, time=i / 25).shape == IMAGE.shape
 
 
+@pytest.mark.parametrize("smooth", [0.0, 0.5])
+def test_the_callers_arrays_may_be_used_again(smooth: float) -> None:
+    buffer, results = np.empty_like(DEPTH), []
+    for array in (lambda depth: depth, lambda depth: np.copyto(buffer, depth) or buffer):
+        with rtfocus.Refocus(focus=(0.1, 0.5), f_number=1.0, smooth=smooth) as refocus:
+            for i in range(3):
+                depth = (1 + i) * np.roll(DEPTH, 20 * i, axis=1)
+                out = refocus(IMAGE, disparity=array(depth), time=i / 25)
+        results.append(out)
+    np.testing.assert_array_equal(*results)
+
+
 def test_a_thing_is_followed() -> None:
     """The near stripe that was clicked moves on; what is there now at its place is blurred."""
     image = np.random.default_rng(5).integers(0, 90, (90, 160, 3), dtype=np.uint8)
@@ -130,6 +142,21 @@ def test_importing_the_package_is_light() -> None:
     code = "import rtfocus, sys; print([m for m in ('numba', 'cv2', 'av') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_kernels_can_be_imported_first() -> None:
+    """Each alone: nothing that they import imports them."""
+    code = """
+import importlib, pkgutil, sys, rtfocus.kernels as kernels
+names = [module.name for module in pkgutil.iter_modules(kernels.__path__, "rtfocus.kernels.")]
+for name in names:
+    for known in [known for known in sys.modules if known.startswith("rtfocus")]:
+        del sys.modules[known]
+    importlib.import_module(name)
+print(len(names))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(out.stdout) > 10
 
 
 def test_there_is_nothing_else() -> None:

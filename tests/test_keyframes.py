@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ FRAMES = st.builds(
     st.builds(FocusPoint, SHARES, SHARES) | st.builds(FocusDisparity, st.floats(-1000, 1000)),
     st.none() | st.floats(*APERTURES),
     st.sampled_from(EASINGS),
-    st.booleans(),
 )
 TRACKS = st.builds(
     Keyframes,
@@ -49,12 +49,12 @@ def test_toml_and_back(track: Keyframes) -> None:
 
 
 def test_a_file_and_back(tmp_path: Path) -> None:
-    track = Keyframes((at(2, 0.5, auto=True), Keyframe(1, FocusPoint(0.25, 0.75), 4.0)), 1.5)
+    track = Keyframes((at(2, 0.5), Keyframe(1, FocusPoint(0.25, 0.75), 4.0)), 1.5)
     path = beside(tmp_path / "clip.mp4")
     assert path.name == "clip.focus.toml"
     track.save(path)
     assert Keyframes.load(path) == track
-    track.add(at(3, 0.1)).save(path)
+    replace(track, frames=(*track.frames, at(3, 0.1))).save(path)
     assert len(Keyframes.load(path).frames) == 3
     assert os.listdir(tmp_path) == ["clip.focus.toml"]
 
@@ -67,7 +67,7 @@ def test_what_a_person_writes(tmp_path: Path) -> None:
     )
     first, second = Keyframes.load(path).frames
     assert first == Keyframe(0.0, FocusPoint(0.0, 1.0))
-    assert second == Keyframe(4.0, FocusDisparity(1.0), None, "ease-in-out", False)
+    assert second == Keyframe(4.0, FocusDisparity(1.0), None, "ease-in-out")
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,7 @@ def test_what_a_person_writes(tmp_path: Path) -> None:
         ("[[keyframe]]\ntime = 1\ndisparity = 1\nf_number = 0\n", "keyframe 1: f_number 0.0"),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\neasing = 'slow'\n", "easing 'slow' is not known"),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\neasing = 3\n", "easing 3 is not known"),
-        ("[[keyframe]]\ntime = 1\ndisparity = 1\nauto = 'yes'\n", "auto 'yes': must be true or"),
-        ("[[keyframe]]\ntime = 1\ndisparity = 1\nautom = true\n", "Did you mean 'auto'"),
+        ("[[keyframe]]\ntime = 1\ndisparity = 1\nease = 'linear'\n", "Did you mean 'easing'"),
         ("[[keyframe]]\ntime = 1\ndisparity = 1\n" * 2, "two keyframes at 1 s"),
         (f"[[keyframe]]\ntime = 1{'0' * 400}\ndisparity = 1\n", "too large"),
     ],
@@ -203,17 +202,3 @@ def test_things_that_move_are_met() -> None:
     asked = []
     resting.plane(lambda target: asked.append(target) or 0.0)  # type: ignore[func-returns-value]
     assert asked == [FocusPoint(0.1, 0.5)]
-
-
-def test_adding_and_removing() -> None:
-    track = Keyframes((at(1, 0.1), at(2, 0.2, auto=True)))
-    assert track.add(at(1.5, 0.3)).frames == (at(1, 0.1), at(1.5, 0.3), at(2, 0.2, auto=True))
-    assert track.add(at(2, 0.4)).frames == (at(1, 0.1), at(2, 0.4))
-    assert track.remove(1).frames == (at(2, 0.2, auto=True),)
-    assert track.remove(7) == track
-
-
-def test_user_and_automatic_keyframes_are_told_apart() -> None:
-    track = Keyframes((at(1, 0.1), at(2, 0.2, auto=True)))
-    moments = [track.at(t, 2.8) for t in (1, 2)]
-    assert [m.auto for m in moments if m is not None] == [False, True]

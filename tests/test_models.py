@@ -65,6 +65,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         fresh = self.headers.get("If-Range") == server.etag
         start = int(wanted.split("=")[1].rstrip("-")) if wanted and fresh else 0
+        if start >= len(server.data):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(server.data)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         rest = server.data[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(rest)))
@@ -168,6 +174,19 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(
         pull(entry(server, sha256=None))
     server.data, server.etag = server.data[::-1], '"two"'
     assert pull(entry(server, sha256=None)).read_bytes() == server.data
+
+
+@pytest.mark.parametrize(("more", "asked"), [(b"", 1), (b"too much", 2)])
+def test_what_was_interrupted_at_the_end_is_gone_on_with(
+    more: bytes, asked: int, server: Server, network: Published
+) -> None:
+    part = network.path.with_suffix(".part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(server.data + more)
+    part.with_suffix(".part.tag").write_text(str(server.etag))
+    assert pull(network).read_bytes() == server.data
+    assert len(server.ranges) == asked
+    assert files(part.parent) == {"net.onnx", "net.toml", "net.sha256"}
 
 
 def test_without_a_tag_it_starts_again(server: Server, network: Published) -> None:

@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -128,6 +129,16 @@ def test_a_folder_in_natural_order(tmp_path: Path) -> None:
     for number in (0, 1, 2, 10, 11):
         np.testing.assert_array_equal(source.estimate(frame(number)), scene(number))
     source.close()
+
+
+def test_a_folder_live_goes_by_time(tmp_path: Path) -> None:
+    """There frames are numbered as they are shown: some are dropped, others shown again."""
+    for number in range(4):
+        save_as(tmp_path / f"{number}.npy", scene(number))
+    source = open_at(tmp_path, info=replace(stream(4), live=True, start=2.0))
+    for shown, number in enumerate((0, 0, 2, 3, 1)):
+        given = frame(shown, pts=50 + number)  # of 25 a second, from 2 s on
+        np.testing.assert_array_equal(source.estimate(given), scene(number))
 
 
 def test_a_folder_that_is_too_short(tmp_path: Path) -> None:

@@ -96,6 +96,14 @@ def test_a_preset_wins_over_the_rest_of_the_file(tmp_path: Path) -> None:
         load_config(str(path), "sofd")
 
 
+@pytest.mark.parametrize("text", ["preset = 3", "[preset]\nsoft = 3"])
+def test_presets_that_are_no_tables(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"must be tables, such as \[preset\.NAME\]"):
+        load_config(str(path), "soft")
+
+
 @pytest.mark.parametrize("text", ["f-number = ", "f-numbr = 2", "\x00"])
 def test_files_that_are_no_settings(text: str, tmp_path: Path) -> None:
     path = tmp_path / "c.toml"

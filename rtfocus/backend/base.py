@@ -11,7 +11,9 @@ from rtfocus.frame import Disparity, Frame, Image, Scale, StreamInfo
 from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.readers import Decoding
-from rtfocus.settings import Settings, View
+from rtfocus.render.reduced import Reduction
+from rtfocus.render.views import View
+from rtfocus.settings import Settings
 from rtfocus.writers import Encoding, Form
 
 
@@ -60,6 +62,14 @@ class Backend(Protocol):
     @property
     def encoding(self) -> Encoding | None:
         """The device as an encoder, for writers."""
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """How far the tier "live" reduces the picture; None where it does not."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether stages only begin their work, so that a slow network holds up nothing else."""
 
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
         """See `rtfocus.depth.open_depth`."""

@@ -19,8 +19,8 @@ from rtfocus.metrics import Metrics
 from rtfocus.render import make_renderer
 from rtfocus.render.base import Renderer
 from rtfocus.render.reduced import ReducedUpsampler, Reduction, resize_disparity
-from rtfocus.render.views import draw_view
-from rtfocus.settings import Settings, View
+from rtfocus.render.views import View, draw_view
+from rtfocus.settings import Settings
 from rtfocus.smooth import Smoother
 from rtfocus.upsample import Upsampler
 from rtfocus.writers import Form
@@ -30,11 +30,11 @@ class CpuBackend:
     """See `rtfocus.backend.Backend`; everything is in the host's memory already."""
 
     decoding = encoding = None
+    asynchronous = False
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self.reduction = Reduction()
-        """Of the tier "live"; others have none."""
 
     def open_depth(self, settings: Settings, info: StreamInfo) -> DepthSource:
         """See `Backend`."""

@@ -30,13 +30,16 @@ from rtfocus.lens import Lens
 from rtfocus.metrics import Metrics
 from rtfocus.render.graded import GradedRenderer
 from rtfocus.render.layers import TIERS
-from rtfocus.render.views import draw_view
-from rtfocus.settings import Settings, View
+from rtfocus.render.views import View, draw_view
+from rtfocus.settings import Settings
 from rtfocus.writers import Form
 
 
 class CudaBackend:
     """See `rtfocus.backend.Backend`."""
+
+    reduction = None
+    asynchronous = True
 
     def __init__(self, device: Device) -> None:
         """Raises: DeviceError: the GPU cannot be used."""
@@ -98,8 +101,10 @@ class CudaBackend:
 
     def fetch(self, disparity: DeviceDisparity) -> Disparity:
         """See `Backend`."""
-        get, metric = self._gpu.download, disparity.metric
-        scale = None if metric is None else (float(get(metric)[0]), float(get(metric)[1]))
+        get, scale = self._gpu.download, None
+        if disparity.metric is not None:
+            factor, offset = get(disparity.metric)
+            scale = float(factor), float(offset)
         return Disparity(get(disparity.values), scale, bool(get(disparity.cut)[0]))
 
     def carry(self, disparity: DeviceDisparity) -> DeviceDisparity:

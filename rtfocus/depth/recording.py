@@ -99,12 +99,20 @@ class FolderDepth:
             InputCutShort: there are fewer maps than frames.
             InputError: this map is unusable.
         """
-        if frame.index >= len(self._files):
+        number = self._number_of(frame)
+        if number >= len(self._files):
             raise _ended(self._path, len(self._files), frame, self._info)
-        file = self._files[frame.index]
+        file = self._files[number]
         disparity, _ = read_map(file, self._kind)
         _check_shape(disparity, file, self._info)
         return disparity
+
+    def _number_of(self, frame: Frame) -> int:
+        """Of a frame in its file; live, frames are numbered as they are shown."""
+        info = self._info
+        if not info.live or info.rate is None:
+            return frame.index
+        return max(0, round((frame.time - info.start) * info.rate))
 
     def close(self) -> None:
         """Nothing to release."""

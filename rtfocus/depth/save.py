@@ -117,14 +117,6 @@ class FileWriter(AtomicOutput):
                 self._video = _Video(self._part.path, self._info, frame, disparity)
             self._video.add(frame, disparity)
 
-    def discard(self) -> None:
-        """Remove what was written so far; safe to call twice and after `close`."""
-        video, self._video = self._video, None
-        if video is not None:
-            with suppress(OSError):  # a full disk, say; the file goes anyway
-                video.close()
-        super().discard()
-
     def _finish(self) -> bool:
         if self._video is None:
             return False
@@ -132,6 +124,12 @@ class FileWriter(AtomicOutput):
         self._video.close()
         self._video = None
         return True
+
+    def _release(self) -> None:
+        video, self._video = self._video, None
+        if video is not None:
+            with suppress(OSError, av.FFmpegError):  # a full disk, say; the file goes anyway
+                video.close()
 
 
 class _Video:

@@ -84,7 +84,7 @@ class YuNet:
         if not hasattr(cv2, "FaceDetectorYN"):
             raise UnavailableError(
                 f"--face-model: this OpenCV ({cv2.__version__}) has no FaceDetectorYN; "
-                "install opencv-python 4.10 or later"
+                "install opencv-python 4.13 or later"
             )
         log = cv2.utils.logging
         level = log.setLogLevel(log.LOG_LEVEL_ERROR)  # OpenCV 5 warns of what it does itself

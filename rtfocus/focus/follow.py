@@ -57,10 +57,9 @@ class Track:
     Attributes:
         x: of the point that was clicked, on the thing, 0..1 of the width.
         y: likewise, of the height.
-        box: left, top, right and bottom of the part that is followed, 0..1, for drawing.
+        box: left, top, right and bottom of the part that is followed, 0..1.
         disparity: of the thing, normalised: where the plane of focus belongs. Held while lost.
         lost: the thing is hidden, has left the picture or looks different.
-        confidence: share of the thing that is seen at its depth, 0..1.
     """
 
     x: float
@@ -68,7 +67,6 @@ class Track:
     box: tuple[float, float, float, float]
     disparity: float
     lost: bool
-    confidence: float
 
 
 class Follower:
@@ -124,7 +122,7 @@ class _Pursuit:
         self._grow = True  # whether the next other scale to try is larger
         self._lost_since = -math.inf
         self._glimpse: Place | None = None  # where the lost thing seemed to be in the last frame
-        self.track = self._report(view, self._template.expected, 1.0)
+        self.track = self._report(view, self._template.expected)
 
     def update(self, view: View, time: float, *, cut: bool) -> None:
         """Take one more frame into account."""
@@ -148,7 +146,7 @@ class _Pursuit:
         if match.at_depth < _LOST_DEPTH or match.alike < _UNLIKE:
             template.expected = near
             self._lost_since, self._glimpse = self._time, None
-            self.track = replace(self.track, lost=True, confidence=match.at_depth)
+            self.track = replace(self.track, lost=True)
             return
         self._accept(view, match, elapsed)
         if elapsed > 0:
@@ -174,7 +172,6 @@ class _Pursuit:
         reach = round(min(_WIDEST_STEP + _PER_SECOND / 4 * since, _FARTHEST))
         match = self._template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
         before, self._glimpse = self._glimpse, None
-        self.track = replace(self.track, confidence=match.at_depth)
         if match.at_depth < _FOUND_DEPTH or match.alike < _ALIKE:
             return
         if before is None or _apart(before, match.place) > _WIDEST_STEP / 2:
@@ -188,9 +185,8 @@ class _Pursuit:
         point = FocusPoint(self.track.x, self.track.y)
         self._speed, self._approach = (0.0, 0.0), 0.0
         self._lost_since, self._glimpse, self._done_at = -math.inf, None, -math.inf
-        self.track = replace(
-            self.track, lost=True, confidence=0.0, disparity=disparity_at(point, view.disparity)
-        )
+        seen = disparity_at(point, view.disparity)
+        self.track = replace(self.track, lost=True, disparity=seen)
 
     def _ahead(self, elapsed: float) -> Place:
         """Where the thing should be after some time."""
@@ -222,9 +218,9 @@ class _Pursuit:
         if match.at_depth >= _FOUND_DEPTH:
             template.learn(view, match.place, _share(elapsed, _LEARNT_IN))
         template.expected += _share(elapsed, _NEARED_IN) * (match.disparity - template.expected)
-        self.track = self._report(view, match.disparity, match.at_depth)
+        self.track = self._report(view, match.disparity)
 
-    def _report(self, view: View, disparity: float, confidence: float) -> Track:
+    def _report(self, view: View, disparity: float) -> Track:
         template, place = self._template, self._place
         half = template.size[0] / 2 * place.unit, template.size[1] / 2 * place.unit
         x = (place.x + self._offset[0] * place.unit) / view.aspect
@@ -235,7 +231,7 @@ class _Pursuit:
             _inside((place.x + half[0]) / view.aspect),
             _inside(place.y + half[1]),
         )
-        return Track(_inside(x), _inside(y), box, disparity, False, min(confidence, 1.0))
+        return Track(_inside(x), _inside(y), box, disparity, lost=False)
 
 
 def reduce(image: Image) -> Image:

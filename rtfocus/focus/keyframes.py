@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from rtfocus.errors import InputError, OutputError, UsageError, suggest
+from rtfocus.errors import InputError, UsageError, suggest
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import Easing, check_rack, ease
 from rtfocus.lens import check_f_number
-from rtfocus.writers.atomic import Part, path_errors
+from rtfocus.writers.atomic import write_text
 
 _SUFFIX = ".focus.toml"
 _VERSION = 1
@@ -31,14 +31,12 @@ class Keyframe:
         target: the thing at a point, or a normalised disparity.
         f_number: aperture from then on; None: as before.
         easing: of the rack that leads here.
-        auto: found by rtfocus; the user's own are never replaced by it.
     """
 
     time: float
     target: FocusPoint | FocusDisparity
     f_number: float | None = None
     easing: Easing = "ease-in-out"
-    auto: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time) and self.time >= 0):
@@ -57,14 +55,12 @@ class Moment:
         before: what it comes from; the same thing where no rack is under way.
         share: of the way that lies behind, 0..1.
         f_number: the aperture at that time.
-        auto: whether the keyframe of `target` was found by rtfocus.
     """
 
     target: FocusPoint | FocusDisparity
     before: FocusPoint | FocusDisparity
     share: float
     f_number: float
-    auto: bool
 
     def plane(self, disparity_of: Callable[[FocusPoint | FocusDisparity], float]) -> float:
         """Normalised disparity of the plane of focus.
@@ -100,14 +96,6 @@ class Keyframes:
                 raise UsageError(f"two keyframes at {first.time:g} s: leave one of them out")
         object.__setattr__(self, "frames", ordered)
 
-    def add(self, frame: Keyframe) -> Self:
-        """With one more keyframe, instead of any at its time."""
-        return replace(self, frames=(*self.remove(frame.time).frames, frame))
-
-    def remove(self, time: float) -> Self:
-        """Without the keyframe at a time, if there is one."""
-        return replace(self, frames=tuple(f for f in self.frames if f.time != time))
-
     def at(self, time: float, f_number: float) -> Moment | None:
         """Where the focus is at a time in seconds; None without keyframes.
 
@@ -135,7 +123,7 @@ class Keyframes:
             return _resting(before, apertures[n - 1])
         share = ease(after.easing, 1 - (after.time - time) / span)
         aperture = apertures[n - 1] * (apertures[n] / apertures[n - 1]) ** share
-        return Moment(after.target, before.target, share, aperture, after.auto)
+        return Moment(after.target, before.target, share, aperture)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -199,8 +187,6 @@ class Keyframes:
             if frame.f_number is not None:
                 lines.append(f"f_number = {float(frame.f_number)!r}")
             lines.append(f'easing = "{frame.easing}"')
-            if frame.auto:
-                lines.append("auto = true")
             parts.append("\n".join(lines) + "\n")
         return "\n".join(parts)
 
@@ -210,17 +196,7 @@ class Keyframes:
         Raises:
             OutputError: it cannot be written.
         """
-        target = Path(path)
-        with path_errors(target):
-            if target.is_dir():
-                raise OutputError(f"{str(path)!r} is a folder: give the name of a file")
-        part = Part(target, overwrite=True)
-        try:
-            with path_errors(target):
-                part.path.write_text(self.to_toml(), encoding="utf-8")
-                part.commit()
-        finally:
-            part.discard()
+        write_text(Path(path), self.to_toml())
 
 
 def beside(clip: str | Path) -> Path:
@@ -229,24 +205,20 @@ def beside(clip: str | Path) -> Path:
 
 
 def _resting(frame: Keyframe, f_number: float) -> Moment:
-    return Moment(frame.target, frame.target, 1.0, f_number, frame.auto)
+    return Moment(frame.target, frame.target, 1.0, f_number)
 
 
 def _read_keyframe(entry: dict[str, Any]) -> Keyframe:
-    _check_keys(entry, ("time", "point", "disparity", "f_number", "easing", "auto"), "a keyframe")
+    _check_keys(entry, ("time", "point", "disparity", "f_number", "easing"), "a keyframe")
     if "time" not in entry:
         raise UsageError("has no time; write time = SECONDS")
     if ("point" in entry) == ("disparity" in entry):
         raise UsageError("needs one of point = [X, Y] and disparity = D")
-    auto = entry.get("auto", False)
-    if not isinstance(auto, bool):
-        raise UsageError(f"auto {auto!r}: must be true or false")
     return Keyframe(
         _number("time", entry["time"]),
         _read_target(entry),
         _number("f_number", entry["f_number"]) if "f_number" in entry else None,
         entry.get("easing", "ease-in-out"),  # checked by Keyframe
-        auto,
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from rtfocus.kernels.colour import ENCODE_STEPS
 from rtfocus.kernels.jit import F32, I64, U8, U16, U64, kernel, row_loop
 from rtfocus.kernels.membership import find_members
-from rtfocus.render.layers import MAX_SCALE
 
 Plane = tuple[F32, U8]
 """Linear colour (3, h, w) and layer number (h, w)."""
@@ -25,8 +24,8 @@ Columns = tuple[I64, I64, F32, I64, F32]
 Box = tuple[int, int, int, int]
 """Top, left, bottom and right in the picture."""
 
-TILE_HEIGHT = MAX_SCALE
-TILE_WIDTH = 2 * MAX_SCALE
+TILE_HEIGHT = 64
+TILE_WIDTH = 2 * TILE_HEIGHT
 
 _FILL_GAIN = np.float32(4)
 _EPSILON = np.float32(1e-12)

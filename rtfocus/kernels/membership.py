@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from rtfocus.kernels.jit import F32, U8, U64, kernel
-from rtfocus.render.layers import LOOKUP_STEP
 
 CELL = 16
 """Side in pixels of the cells whose layers are kept as sets."""
+
+LOOKUP_STEP = 1 / 32
+"""Resolution of the table from radius to layer, in pixels."""
 
 NOTHING = 255
 """Layer number of a pixel that has nothing known behind it."""

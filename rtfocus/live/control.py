@@ -27,7 +27,6 @@ class Control:
         command: Sequence[str] = ("rtfocus", "run", "INPUT"),
         modes: Collection[str] = ("point", "follow", "disparity"),
         presets: Presets | None = None,
-        playing: bool = True,
     ) -> None:
         """Args: see below.
 
@@ -36,18 +35,30 @@ class Control:
             command: words that an equivalent command line begins with.
             modes: of focus that this run can do, of `rtfocus.live.state.MODES`.
             presets: looks with a name; default: an empty list, in memory.
-            playing: whether a file starts to play at once.
         """
         self.modes = tuple(modes)
-        self._base = settings or Settings()
+        self._given = self._base = settings or Settings()
         self._words = tuple(command)
         self._presets = presets or Presets()
         self._lock = threading.Lock()
         self._observers: tuple[Observer, ...] = ()
         self._plane: float | None = None
-        self._state = replace(
-            from_settings(self._base), version=1, presets=self._presets.names(), playing=playing
-        )
+        names = self._presets.names()
+        self._state = replace(from_settings(self._base), version=1, presets=names)
+
+    def adapt(self, modes: Collection[str]) -> None:
+        """Go on with another source, of which these modes of focus are possible.
+
+        Without "distance" nothing is in metres: focus is at the place, and the lens has no
+        millimetres.
+        """
+        self.modes = tuple(modes)
+        self._base = self._given
+        if "distance" not in modes:
+            self._base = replace(self._given, focal_length=None, sensor_width=None)
+        focus = self._state.focus
+        if focus.mode not in modes:
+            self.apply({"type": "focus", "mode": "point", "x": focus.x, "y": focus.y})
 
     def snapshot(self) -> LiveState:
         """The state now: one attribute read, cheap enough for every frame."""

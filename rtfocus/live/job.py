@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from rtfocus.backend import Backend, CpuBackend, open_backend
+from rtfocus.backend import Backend, open_backend
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
@@ -178,13 +178,18 @@ class LiveJob:
             if (path := self._keyframe_path(source)) is not None:
                 timeline = KeyframeFile(path, control)
                 stack.callback(timeline.close)
-            steering = Steering(control.snapshot(), self._detector)
             # Which frames are measured is decided here, and may change.
             settings = replace(live_look(self._settings_of(source)), depth_every=1)
             depth = self._backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s", depth.description, self._meter.status.device)
             self._depth = depth.description
+            modes = _modes(self._settings, metric=depth.scale == "metric")
+            if self._meter.frames:
+                control.adapt(modes)
+            else:  # what the run was started with must be possible
+                control.modes = modes
+            steering = Steering(control.snapshot(), self._detector)
             engine = Engine(
                 live_look(control.settings()),
                 depth,
@@ -200,7 +205,6 @@ class LiveJob:
                 engine, live_depth, control, self._sinks, self._feed, self._meter,
                 self._settings.view, governor,
             )  # fmt: skip
-            control.modes = _modes(self._settings, metric=depth.scale == "metric")
             missed: int | None = None  # what came while everything was still being opened
             for frame in reader:
                 if self._ended.is_set() or self._next is not None or self._is_blind:
@@ -259,9 +263,10 @@ class LiveJob:
 
     def _make_governor(self, info: StreamInfo) -> Governor | None:
         """What keeps the frame rate where the tier has something to give."""
-        if self._settings.quality is not None or not isinstance(self._backend, CpuBackend):
+        reduction = self._backend.reduction
+        if self._settings.quality is not None or reduction is None:
             return None
-        return Governor(self._backend.reduction, info.rate)
+        return Governor(reduction, info.rate)
 
     def _open_outputs(self, info: StreamInfo) -> Outputs:
         window = WindowControl(self._control, lambda: self._feed.latest, self._end)
@@ -308,8 +313,7 @@ class LiveJob:
 
 def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
     """A thread of its own for a network on the CPU; what is there at once needs none."""
-    is_slow = isinstance(engine.backend, CpuBackend) and not engine.depth.steady
-    if not is_slow:
+    if engine.backend.asynchronous or engine.depth.steady:
         return InTurn(engine)
     return OwnThread(engine) if governor is None else OwnThread(engine, lambda: governor.rest)
 

@@ -7,7 +7,7 @@
     {"type": "peek", "on": true}
     {"type": "seek", "time": 12.5}
     {"type": "keyframes", "keyframes": [{"time": 1.5, "focus": {...}, "f_number": 2.0,
-        "easing": "linear", "auto": false}, ...]}            focus as above, point or disparity
+        "easing": "linear"}, ...]}                           focus as above, point or disparity
 
 Messages for presets are the business of `rtfocus.live.control`.
 """
@@ -227,7 +227,7 @@ def _read_keyframes(message: Mapping[str, object]) -> dict[str, Any]:
 def _read_keyframe(item: object) -> Keyframe:
     if not isinstance(item, dict) or not isinstance(item.get("focus"), dict):
         raise UsageError("keyframe: must have a time and a focus")
-    _only(item, "time", "focus", "f_number", "easing", "auto")
+    _only(item, "time", "focus", "f_number", "easing")
     focus = {name: value for name, value in item["focus"].items() if value is not None}
     if focus.get("mode") == "disparity":
         # As the state gives it: a plane that was moved by hand remembers its place.
@@ -239,7 +239,6 @@ def _read_keyframe(item: object) -> Keyframe:
         FocusDisparity(cast(float, wish.value)) if is_plane else FocusPoint(wish.x, wish.y),
         cast("float | None", _OPTIONAL_F_NUMBER("f_number", item.get("f_number"))),
         cast(Easing, SETTABLE["easing"]("easing", item.get("easing", "ease-in-out"))),
-        _switch("auto", item.get("auto", False)),
     )
 
 

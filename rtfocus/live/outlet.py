@@ -44,7 +44,6 @@ class Outlet(Generic[T]):
         open_writer: Callable[[], Sink[T]],
         *,
         capacity: int = 1,
-        on_failure: Callable[[Outlet[T], Exception], None] | None = None,
     ) -> None:
         """Open the writer, in the thread that will use it, and wait until that is done.
 
@@ -53,13 +52,12 @@ class Outlet(Generic[T]):
             open_writer: opens it.
             capacity: frames kept while the writer is busy; when there are more, the oldest is
                 dropped. One for what is watched live; a recording takes many, so as not to drop.
-            on_failure: called in the outlet's thread when writing failed.
 
         Raises:
             RtfocusError: of `open_writer`.
         """
         self.name = name
-        self._open, self._on_failure = open_writer, on_failure
+        self._open = open_writer
         self._slot: Newest[T] = Newest(capacity)
         self._written = 0
         self._reason: BaseException | None = None
@@ -133,5 +131,3 @@ class Outlet(Generic[T]):
         self._error = error if isinstance(error, Exception) else RuntimeError(repr(error))
         kind = "" if isinstance(error, RtfocusError) else f"{type(error).__name__}: "
         _log.error("%s has stopped, the others go on: %s%s", self.name, kind, error)
-        if self._on_failure is not None:
-            self._on_failure(self, self._error)

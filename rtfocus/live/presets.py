@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from rtfocus.errors import OutputError, UsageError
+from rtfocus.errors import UsageError
 from rtfocus.live.messages import SETTABLE, shown
 from rtfocus.live.state import LOOK, LiveState
+from rtfocus.writers.atomic import path_errors, write_text
 
 MAX_PRESETS = 100
 MAX_NAME = 40
@@ -129,13 +128,6 @@ def _write(path: Path, presets: Mapping[str, Mapping[str, Any]]) -> None:
         lines.append(f'[preset."{quoted}"]')
         lines += [f"{field.replace('_', '-')} = {value!r}" for field, value in look.items()]
         lines.append("")
-    try:
+    with path_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside it and moved: a file that breaks off never takes the old one's place.
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=path.name, delete=False
-        ) as file:
-            file.write("\n".join(lines))
-        os.replace(file.name, path)
-    except OSError as error:
-        raise OutputError(f"presets {str(path)!r} cannot be written ({error.strerror})") from error
+    write_text(path, "\n".join(lines))

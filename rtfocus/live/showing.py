@@ -17,8 +17,9 @@ from rtfocus.live.governor import Governor
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs
 from rtfocus.live.state import LiveState
+from rtfocus.render.views import View
 from rtfocus.server.feed import Face, Feed, FrameInfo
-from rtfocus.settings import Settings, View
+from rtfocus.settings import Settings
 
 _BINS = 64
 _HISTOGRAM_EVERY_S = 0.5

@@ -10,7 +10,8 @@ from rtfocus.errors import UsageError
 from rtfocus.focus.keyframes import Keyframe
 from rtfocus.focus.plane import FocusDisparity
 from rtfocus.focus.rack import Easing
-from rtfocus.settings import Settings, View
+from rtfocus.render.views import View
+from rtfocus.settings import Settings
 
 FocusMode = Literal["point", "follow", "face", "disparity", "distance"]
 """point: whatever is at a place; follow: the thing that was there when it was clicked; face: the
@@ -102,7 +103,7 @@ def _as_message(keyframe: Keyframe) -> dict[str, object]:
         focus = Focus("disparity", value=target.value)
     else:
         focus = Focus("point", target.x, target.y)
-    rest = {name: getattr(keyframe, name) for name in ("time", "f_number", "easing", "auto")}
+    rest = {name: getattr(keyframe, name) for name in ("time", "f_number", "easing")}
     return {**rest, "focus": asdict(focus)}
 
 

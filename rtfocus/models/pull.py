@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import shutil
 import urllib.error
 import urllib.request
@@ -67,16 +68,20 @@ def pull(
 
 def _fetch(network: Published, part: Path, on_progress: Progress) -> None:
     """Download into `part`, as often as it breaks off and goes on, then give it its name."""
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in itertools.count(1):
         before = _size(part)
         try:
             _download(network, part, on_progress)
             break
         except urllib.error.HTTPError as error:
             with error:
-                raise _refused(network, error) from error
+                if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not before:
+                    raise _refused(network, error) from error
+            if error.headers.get("Content-Range") == f"bytes */{before}":
+                break  # interrupted after its last byte
+            part.unlink()
         except _BROKEN as error:
-            if _size(part) == before or attempt == _ATTEMPTS:
+            if _size(part) == before or attempt >= _ATTEMPTS:
                 raise _unreachable(network, part, error) from error
     expected, digest = network.expected(), digest_of(part)
     if expected is not None and digest != expected:

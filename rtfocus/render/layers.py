@@ -15,19 +15,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from rtfocus.kernels.layers import TILE_HEIGHT
+from rtfocus.kernels.membership import LOOKUP_STEP
 from rtfocus.render.aperture import Aperture, Spans
 
 SHARP = 0.5
-"""Radius in pixels below which nothing is blurred."""
+"""Radius in pixels below which nothing is blurred; a multiple of `LOOKUP_STEP`."""
 
 SURROUNDINGS = 2.0
 """What lies behind a pixel is looked for in ever coarser surroundings, until a cell of them is
 wider than this many radii of its blur."""
 
-LOOKUP_STEP = 1 / 32
-"""Resolution of the table from radius to layer, in pixels; `SHARP` is a multiple of it."""
-
-MAX_SCALE = 64
+MAX_SCALE = TILE_HEIGHT
 """Largest reduction: a tile is not smaller."""
 
 MAX_LAYERS = 63

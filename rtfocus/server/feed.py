@@ -144,11 +144,6 @@ class Feed:
         """Whether anyone looks at the pictures."""
         return self._watchers > 0
 
-    def wait_watched(self, timeout: float) -> bool:
-        """Wait until someone looks, at most so many seconds; returns `watching`."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._watchers > 0, timeout)
-
     def publish(self, image: Image, info: FrameInfo) -> None:
         """Show a picture. Returns at once, whatever the readers do.
 

@@ -111,6 +111,24 @@ class AtomicOutput(ABC):
             ) from error
 
 
+def write_text(target: Path, text: str) -> None:
+    """Write a text file whole or not at all; one that is there is replaced.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with path_errors(target):
+        if target.is_dir():
+            raise OutputError(f"{str(target)!r} is a folder: give the name of a file")
+    part = Part(target, overwrite=True)
+    try:
+        with path_errors(target):
+            part.path.write_text(text, encoding="utf-8")
+            part.commit()
+    finally:
+        part.discard()
+
+
 @contextmanager
 def path_errors(target: Path) -> Iterator[None]:
     """Turn what a name that cannot be used brings about (too long, say) into OutputError."""

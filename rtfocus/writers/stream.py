@@ -48,7 +48,7 @@ class StreamWriter(LiveWriter):
     """Encodes frames for a network peer, without delay: x264 zerolatency, a key frame a second.
 
     A peer that is not there, or is lost, is tried again with growing pauses; frames go nowhere
-    meanwhile, and `connected` says so. FFmpeg's fifo muxer sends in a thread of its own and gives
+    meanwhile. FFmpeg's fifo muxer sends in a thread of its own and gives
     up on a peer that takes nothing for 5 s.
     """
 
@@ -86,11 +86,6 @@ class StreamWriter(LiveWriter):
         self._steady = False
         self._announced = False  # that it is lost
         self._lost = 0
-
-    @property
-    def connected(self) -> bool:
-        """Whether frames reach the peer at present, as far as can be known."""
-        return self._container is not None
 
     @property
     def lost(self) -> int:

@@ -40,15 +40,12 @@ class VirtualCameraWriter(LiveWriter):
     back, one of them excepted, so that jitter costs no latency.
     """
 
-    def __init__(
-        self, info: StreamInfo, *, device: str | None = None, backend: str | None = None
-    ) -> None:
+    def __init__(self, info: StreamInfo, *, device: str | None = None) -> None:
         """Open the virtual camera.
 
         Args:
             info: the input that frames come from.
             device: name or device file of the virtual camera; None: the first there is.
-            backend: of pyvirtualcam; None: whichever works.
 
         Raises:
             UnavailableError: pyvirtualcam is not installed, or there is no virtual camera.
@@ -68,7 +65,6 @@ class VirtualCameraWriter(LiveWriter):
                 rate,
                 fmt=kinds.I420 if self._planar else kinds.NV12,
                 device=device,
-                backend=backend,
             )
         except (RuntimeError, KeyError) as error:
             remedy = _REMEDY.get(sys.platform, _REMEDY["linux"])

@@ -233,7 +233,7 @@ def test_keyframes_are_kept_in_order_as_the_state_gives_them() -> None:
     place = {"mode": "point", "x": 0.1, "y": 0.9}
     keyframes = [
         {"time": 4, "focus": focus, "f_number": 2.0, "easing": "linear"},
-        {"time": 1, "focus": place, "auto": True},
+        {"time": 1, "focus": place},
     ]
     state = control.apply({"type": "keyframes", "keyframes": keyframes})
     assert [k.time for k in state.keyframes] == [1, 4]

@@ -244,6 +244,27 @@ class TestMedia:
             page.ask(type="open", name="clip.mp4")
             page.until("readout", lambda readout: readout["metres"])
 
+    def test_metres_end_with_the_clip_that_has_them(self, clip: Clip) -> None:
+        clip.path.rename(self.folder / "clip.mp4")
+        run = LiveRun(
+            self.folder / "clip.mp4",
+            serve="0",
+            media=str(self.folder),
+            depth=str(clip.depth),
+            depth_size=(64, 96),
+            focus_distance=3.0,
+            focal_length=50.0,
+            sensor_width=36.0,
+        )
+        with run, run.page() as page:
+            page.until("readout", lambda readout: abs((readout["metres"] or 0) - 3) < 0.1)
+            page.ask(type="open", name="b.mp4")
+            page.see(lambda image: is_of(image, GREEN))
+            state = page.until("state", lambda state: state["focus"]["mode"] == "point")
+            assert "distance" not in state["modes"]
+            page.ask(type="open", name="clip.mp4")
+            page.until("readout", lambda readout: readout["metres"])
+
     @pytest.mark.parametrize("name", ["junk.mp4", "nowhere.mp4", "b.mp4"])
     def test_what_cannot_be_opened_is_said_and_the_clip_stays(self, name: str) -> None:
         (self.folder / "b.focus.toml").write_text("[[keyframe]]\ntime = 'soon'\n")

@@ -114,8 +114,7 @@ export class Timeline {
 
   #mark(keyframe, index) {
     const label = `Focus keyframe at ${this.#clock(keyframe.time, true)}`;
-    const kind = keyframe.auto ? "keyframe auto" : "keyframe";
-    const mark = make("button", { type: "button", class: kind, "aria-label": label });
+    const mark = make("button", { type: "button", class: "keyframe", "aria-label": label });
     mark.title = `${label}. Drag to move, Delete to remove`;
     const share = (time) => (time - this.#start) / (this.#end - this.#start);
     const place = (time) => { mark.style.left = `${100 * share(time)}%`; };
@@ -160,7 +159,7 @@ export class Timeline {
 
   #move(index, time) {
     const keyframes = this.#state.keyframes.map((keyframe, i) => (
-      i === index ? { ...keyframe, time: clamp(time, this.#start, this.#end), auto: false } : keyframe
+      i === index ? { ...keyframe, time: clamp(time, this.#start, this.#end) } : keyframe
     ));
     this.#sendKeyframes(keyframes);
   }
