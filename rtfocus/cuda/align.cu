@@ -12,14 +12,14 @@
 #define ROUNDS 6
 
 // One row or column of a resized map: which of the source's it is made of. Those between the ends weigh 1.
-struct Span {
+struct Part {
     int first, count;
     float head, tail, norm;
     __device__ __forceinline__ float weight(int i) const { return i == 0 ? head : i == count - 1 ? tail : 1.0f; }
 };
 
 // As OpenCV's INTER_AREA: a mean where the map shrinks, else linear with steps as wide as pixels allow.
-__device__ __forceinline__ Span span(int at, int count, int source, bool shrinks) {
+__device__ __forceinline__ Part part_of(int at, int count, int source, bool shrinks) {
     const double inverse = (double)count / source, scale = 1.0 / inverse, from = at * scale;
     if (shrinks) {
         const double to = from + scale, cell = fmin(scale, source - from);
@@ -42,7 +42,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void brightness(
     const int x = blockIdx.x * 32 + threadIdx.x, y = blockIdx.y * WARPS + threadIdx.y;
     if (x >= columns || y >= rows) return;
     const bool shrinks = rows <= height && columns <= width, halves = height == 2 * rows && width == 2 * columns;
-    const Span down = span(y, rows, height, shrinks), across = span(x, columns, width, shrinks);
+    const Part down = part_of(y, rows, height, shrinks), across = part_of(x, columns, width, shrinks);
     float sum[3] = {0, 0, 0};
     for (int j = 0; j < down.count; ++j) {
         const u8* from = image + 3 * ((size_t)(down.first + j) * width + across.first);
@@ -62,8 +62,8 @@ __device__ __forceinline__ float coarse(
     const float* __restrict__ map, int height, int width, int rows, int columns, int cell, bool extremes, float& low,
     float& high) {
     const bool shrinks = rows <= height && columns <= width;
-    const Span down = span(cell / columns, rows, height, shrinks);
-    const Span across = span(cell % columns, columns, width, shrinks);
+    const Part down = part_of(cell / columns, rows, height, shrinks);
+    const Part across = part_of(cell % columns, columns, width, shrinks);
     float sum = 0;
     low = 3e38f, high = -3e38f;
 #pragma unroll 4

@@ -157,7 +157,7 @@ class Gpu:
 def source(file: str) -> str:
     """The text of a kernel file, common parts included."""
     folder = files("rtfocus.cuda")
-    names = "common.cuh", "block.cuh", "scene.cuh", f"{file}.cu"
+    names = "common.cuh", "block.cuh", "scene.cuh", "spans.cuh", f"{file}.cu"
     return "".join((folder / name).read_text() for name in names)
 
 

@@ -231,11 +231,11 @@ class CudaNetworkDepth(OnnxDepth):
         launch, (rows, columns) = partial(self._gpu.launch, "prepare"), self._map
         if self._kind == _KINDS["depth"]:
             count = rows * columns
-            threads = (-(-count // _PER_BLOCK) * 256, 2)
+            threads = (-(-count // _PER_BLOCK) * 32, 2 * 8)
             for shift in _SHIFTS:
                 launch(
                     "find_middle", threads, self._answer, count, self._answer_half, shift,
-                    self._searches, block=(256, 1),
+                    self._searches,
                 )  # fmt: skip
         flags = self._answer_half | (_MIRROR | _BLEND if mirror else 0)
         launch(

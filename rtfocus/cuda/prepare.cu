@@ -1,5 +1,5 @@
 // Before and after a depth network: the picture as its input tensor, and its answer as disparity.
-// See rtfocus/depth/network.py, kinds.py and flip.py, whose arithmetic this repeats; see spans.py for Span.
+// See rtfocus/depth/network.py, kinds.py and flip.py, whose arithmetic this repeats.
 
 #define DIGIT 11         // bits of a digit
 #define BINS (1 << DIGIT)
@@ -12,12 +12,6 @@
 #define NEAREST_METRES 0.01f
 #define NEAREST_SHARE 0.01
 
-// What a cell covers along one axis: pixels first..last, the first and the last one to a share.
-struct Span {
-    int first, last;
-    float head, body, tail;
-};
-
 // The search for the value of a rank among all that sort like their keys, by digits of 11, 11 and 10 bits.
 struct Search {
     u32 prefix;  // digits found
@@ -25,10 +19,6 @@ struct Search {
     int ticket;  // blocks that are done
     int bins[BINS];
 };
-
-__device__ __forceinline__ float weight(const Span& span, int at) {
-    return at == span.first ? span.head : at == span.last ? span.tail : span.body;
-}
 
 __device__ __forceinline__ float load(const void* __restrict__ values, int at, int flags) {
     return flags & HALF ? to_float(((const u16*)values)[at]) : ((const float*)values)[at];
@@ -62,49 +52,32 @@ extern "C" __global__ __launch_bounds__(256) void prepare(
 
 // One digit of the two values in the middle of all, lower and upper; to be launched for each digit, shift being the
 // number of bits below it. The block that comes to its end last knows all counts.
-extern "C" __global__ __launch_bounds__(256) void find_middle(
+extern "C" __global__ __launch_bounds__(THREADS) void find_middle(
     const void* __restrict__ values, int n, int flags, int shift, Search* searches) {
     __shared__ int counts[BINS];
-    __shared__ int sums[256];
-    __shared__ int last;
     Search* search = &searches[blockIdx.y];
     const int bits = shift == 0 ? DIGIT - 1 : DIGIT;
     const bool first = shift + bits == 32;
     const u32 prefix = first ? 0 : search->prefix;
-    const int thread = threadIdx.x, end = min(n, (int)(blockIdx.x + 1) * PER_BLOCK);
-    for (int i = thread; i < BINS; i += 256) counts[i] = 0;
+    const int thread = thread_number(), end = min(n, (int)(blockIdx.x + 1) * PER_BLOCK);
+    for (int i = thread; i < BINS; i += THREADS) counts[i] = 0;
     __syncthreads();
-    for (int i = blockIdx.x * PER_BLOCK + thread; i < end; i += 256) {
+    for (int i = blockIdx.x * PER_BLOCK + thread; i < end; i += THREADS) {
         const u32 key = to_key(load(values, i, flags));
         if ((u64)key >> (shift + bits) == prefix) atomicAdd(&counts[(key >> shift) & ((1 << bits) - 1)], 1);
     }
     __syncthreads();
-    for (int i = thread; i < BINS; i += 256)
+    for (int i = thread; i < BINS; i += THREADS)
         if (counts[i]) atomicAdd(&search->bins[i], counts[i]);
-    __threadfence();
-    __syncthreads();
-    if (thread == 0) last = atomicAdd(&search->ticket, 1) == (int)gridDim.x - 1;
-    __syncthreads();
-    if (!last) return;
-    __threadfence();
-    const int rank = first ? (n - 1 + (int)blockIdx.y) / 2 : search->rank;
-    const int from = thread * (BINS / 256);
-    int own = 0;
-    for (int i = from; i < from + BINS / 256; ++i) {
+    if (!is_last(&search->ticket, gridDim.x)) return;
+    for (int i = thread; i < BINS; i += THREADS)
         counts[i] = atomicExch(&search->bins[i], 0);  // past the first level cache, and for the next digit
-        own += counts[i];
-    }
-    sums[thread] = own;
     __syncthreads();
-    int before = 0;
-    for (int i = 0; i < thread; ++i) before += sums[i];
-    if (rank >= before && rank < before + own) {
-        int bin = from;
-        while (rank >= before + counts[bin]) before += counts[bin++];
-        search->prefix = prefix << bits | bin;
-        search->rank = rank - before;
+    const InBin place = find_bin(counts, BINS, first ? (n - 1 + (int)blockIdx.y) / 2 : search->rank);
+    if (thread == 0) {
+        search->prefix = prefix << bits | place.bin;
+        search->rank = place.rank;
     }
-    if (thread == 0) search->ticket = 0;
 }
 
 // The network's answer as disparity. That of a mirrored picture is mirrored back and blended into the plain one's.

@@ -15,7 +15,7 @@ struct Layer {
     int base;          // where its pixels begin in the memory of all reduced layers
 };
 
-struct Span {  // of one column: whole pixels to its ends and the fractions that remain
+struct Column {  // of a kernel: whole pixels to its ends and the fractions that remain
     int top;
     float top_part;
     int bottom;
@@ -115,7 +115,7 @@ __device__ __forceinline__ float4 member(const Scene& scene, int k, int scale, i
 // Blurs a tile of one layer: every thread ROWS pixels below each other. (row, column) of the reduced
 // grid is the tile's corner; sums is shared memory, (TILE + 2 reach + 2, TILE + 2 reach).
 __device__ __forceinline__ void blur(
-    const Scene& scene, const Layer& layer, int k, const Span* __restrict__ spans, int row, int column, bool hidden,
+    const Scene& scene, const Layer& layer, int k, const Column* __restrict__ spans, int row, int column, bool hidden,
     float4* sums, float4 (&out)[ROWS]) {
     const int tall = TILE + 2 * layer.reach + 1, wide = TILE + 2 * layer.reach;
     const int thread = threadIdx.y * TILE + threadIdx.x;
@@ -137,7 +137,7 @@ __device__ __forceinline__ void blur(
     const int y = threadIdx.y * ROWS + layer.reach;
     const float4* column_sums = sums + threadIdx.x + layer.reach - layer.count / 2;
     for (int i = 0; i < layer.count; ++i) {
-        const Span span = spans[layer.first + i];
+        const Column span = spans[layer.first + i];
         const float4* low = column_sums + (y + span.bottom) * wide + i;
         const float4* high = column_sums + (y + span.top) * wide + i;
         float4 before_low = low[0], before_high = high[0];
@@ -165,7 +165,7 @@ __device__ __forceinline__ int reduced(int size, int scale) { return (size + sca
 extern "C" __global__ __launch_bounds__(TILE* LANES, 2) void blur_reduced(
     const uint2* __restrict__ front, const uint2* __restrict__ back, const u64* __restrict__ front_cells,
     const u64* __restrict__ back_cells, int height, int width, const Layer* __restrict__ layers, int count,
-    const Span* __restrict__ spans, uint2* __restrict__ blurred, u8* __restrict__ filled) {
+    const Column* __restrict__ spans, uint2* __restrict__ blurred, u8* __restrict__ filled) {
     DYNAMIC_SHARED(float4, sums);
     const Scene scene = {front, back, front_cells, back_cells, height, width};
     int k = -1;
@@ -228,7 +228,7 @@ __device__ __forceinline__ void over(float4& below, float4 top) {
 extern "C" __global__ __launch_bounds__(TILE* LANES, 2) void composite(
     const u8* __restrict__ image, const uint2* __restrict__ front, const uint2* __restrict__ back,
     const u64* __restrict__ front_cells, const u64* __restrict__ back_cells, int height, int width, int sharp,
-    const Layer* __restrict__ layers, int count, const Span* __restrict__ spans, const u64* __restrict__ within,
+    const Layer* __restrict__ layers, int count, const Column* __restrict__ spans, const u64* __restrict__ within,
     int farthest, const uint2* __restrict__ blurred, const u8* __restrict__ filled, const float* __restrict__ weights,
     const u8* __restrict__ encode, int steps, u8* __restrict__ out) {
     DYNAMIC_SHARED(float4, sums);

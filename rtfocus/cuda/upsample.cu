@@ -12,16 +12,6 @@
 #define OUTER (TILE + 4)  // pixels across that a tile sees: the medians about a pixel, and what these are of
 #define INNER (TILE + 2)
 
-// What a cell covers along one axis: pixels first..last, the first and the last one to a share.
-struct Span {
-    int first, last;
-    float head, body, tail;
-};
-
-__device__ __forceinline__ float weight(const Span& span, int at) {
-    return at == span.first ? span.head : at == span.last ? span.tail : span.body;
-}
-
 // Weighted sum of what a cell covers of a picture of N interleaved channels.
 template <int N, class T>
 __device__ __forceinline__ void cover(
