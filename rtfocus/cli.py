@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
@@ -20,6 +20,10 @@ from rtfocus.config import load_config, to_toml
 from rtfocus.console import configure_logging, show_download, show_progress
 from rtfocus.errors import RtfocusError, UsageError
 from rtfocus.settings import Settings, Whole
+
+if TYPE_CHECKING:
+    from rtfocus.live.job import LiveJob
+    from rtfocus.pipeline import Job
 
 EXAMPLES = """
 Examples:
@@ -114,7 +118,7 @@ def run(
     job = open_job(input, output, settings, overwrite=overwrite, announce=announce)
     counts = settings.serve is None  # else the page says how it is going
     progress = show_progress(quiet=quiet or log_json, counts=counts)
-    with _stoppable(job.stop), progress as on_frame:
+    with _stoppable(job), progress as on_frame:
         summary = job.run(on_frame)
     if json:
         _print_json(summary.as_dict())
@@ -306,12 +310,14 @@ def _print_table(rows: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
-def _stoppable(stop: Any) -> Iterator[None]:
+def _stoppable(job: Job | LiveJob) -> Iterator[None]:
     """The first Ctrl-C (or SIGTERM, or SIGHUP) ends the job in order, the second at once."""
 
     def on_signal(_: int, __: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
+        job.stop()
+        if not job.is_open:  # nothing was begun, and who is waited for may never answer
+            raise KeyboardInterrupt
 
     heard = [signal.SIGINT, signal.SIGTERM]  # even if a shell in the background ignores them
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows

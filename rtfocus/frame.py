@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -76,10 +75,11 @@ class StreamInfo:
         start: time of the first frame in seconds.
         duration: seconds from there to the end of the last frame, where known.
         sample_aspect_ratio: width of a pixel over its height, of the upright picture.
-        media: the file that audio and subtitles are copied from, if there is one.
+        media: the file or address that audio and subtitles are copied from, if there is one.
         has_depth: whether every frame brings its true disparity (`Frame.disparity`).
         live: whether frames come at their own pace, so that they are dropped rather than kept
             waiting.
+        has_sound: whether there is sound beside the video.
     """
 
     source: str
@@ -92,9 +92,10 @@ class StreamInfo:
     start: float = 0.0
     duration: float | None = None
     sample_aspect_ratio: Fraction = Fraction(1)
-    media: Path | None = None
+    media: str | None = None
     has_depth: bool = False
     live: bool = False
+    has_sound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

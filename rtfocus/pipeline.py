@@ -61,7 +61,11 @@ class Summary:
 
 
 class Job:
-    """One input to one or several outputs."""
+    """One input to one or several outputs.
+
+    Attributes:
+        is_open: whether its input has answered.
+    """
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class Job:
         self._settings = settings
         self._overwrite = overwrite
         self._steering = steering
-        self._stopped = threading.Event()
+        self._stopped, self.is_open = threading.Event(), False
         self._cut: InputCutShort | None = None
 
     def stop(self) -> None:
@@ -124,7 +128,7 @@ class Job:
             reader = stack.enter_context(
                 open_reader(self._source, rate, backend.decoding, on_loss=settings.on_loss)
             )
-            info = reader.info
+            self.is_open, info = True, reader.info
             depth = backend.open_depth(settings, info)
             stack.callback(depth.close)
             log.info("depth: %s; rendering on %s (%s)", depth.description, device, device.reason)

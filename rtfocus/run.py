@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rtfocus.errors import UsageError
-from rtfocus.live.job import LiveJob, is_live
+from rtfocus.live.job import LiveJob, is_live_source, is_watched
 from rtfocus.pipeline import Job, Summary
+from rtfocus.readers.stream import is_clip, is_web, open_address
 from rtfocus.settings import Settings
 
 
@@ -30,15 +32,22 @@ def open_job(
         announce: told the address of the page, if there is one.
 
     Raises:
-        RtfocusError: an output makes no sense.
+        RtfocusError: an output makes no sense, or nobody answers at an http(s) address.
     """
-    if is_live(source, outputs, settings):
-        return LiveJob(source, outputs, settings, overwrite=overwrite, announce=announce)
+    live = partial(LiveJob, source, outputs, settings, overwrite=overwrite, announce=announce)
+    if is_watched(outputs, settings) or (is_live_source(source) and not is_web(source)):
+        return live()
+    job = Job(source, outputs, settings, overwrite=overwrite)  # which looks at the outputs first
+    if is_web(source):
+        first = open_address(source)
+        if not is_clip(first):
+            return live(first=first)
+        first.close()
     if settings.record_original is not None:
         raise UsageError(
             f"--record-original keeps what is live; {source!r} is there already. Leave it out"
         )
-    return Job(source, outputs, settings, overwrite=overwrite)
+    return job
 
 
 def refocus(

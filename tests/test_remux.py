@@ -45,7 +45,7 @@ def sounding(tmp_path: Path, ffmpeg: Ffmpeg) -> Path:
 
 
 def test_sound_subtitles_and_title_are_copied(sounding: Path, tmp_path: Path) -> None:
-    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    info = make_info(media=str(sounding), time_base=Fraction(1, 1000))
     path = tmp_path / "out.mkv"
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 50, step=40):
@@ -59,7 +59,7 @@ def test_sound_subtitles_and_title_are_copied(sounding: Path, tmp_path: Path) ->
 def test_what_the_container_cannot_hold_is_left_out_and_said(
     sounding: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    info = make_info(media=str(sounding), time_base=Fraction(1, 1000))
     path = tmp_path / "out.mp4"
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 10, step=40):
@@ -71,7 +71,7 @@ def test_what_the_container_cannot_hold_is_left_out_and_said(
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts"])
 def test_sound_keeps_language_and_role(suffix: str, sounding: Path, tmp_path: Path) -> None:
-    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    info = make_info(media=str(sounding), time_base=Fraction(1, 1000))
     path = tmp_path / f"out.{suffix}"
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 50, step=40):
@@ -94,7 +94,7 @@ def test_a_codec_that_the_container_refuses_late(
         "-f", "lavfi", "-i", "testsrc=s=64x48:d=0.2", "-f", "lavfi", "-i", "sine=d=1", "-c:a",
         "libopus", source,
     )  # fmt: skip
-    info = make_info(media=source)
+    info = make_info(media=str(source))
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 3):
             writer.write(frame)
@@ -114,7 +114,7 @@ def test_damaged_sound_does_not_end_the_run(
     for place in random.integers(8000, len(damaged), 300):
         damaged[place] = random.integers(256)
     source.write_bytes(damaged)
-    info = make_info(media=source, time_base=Fraction(1, 1000))
+    info = make_info(media=str(source), time_base=Fraction(1, 1000))
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 90, step=40):
             writer.write(frame)
@@ -124,7 +124,7 @@ def test_damaged_sound_does_not_end_the_run(
 
 
 def test_sound_ends_with_a_picture_that_was_cut_short(sounding: Path, tmp_path: Path) -> None:
-    info = make_info(media=sounding, time_base=Fraction(1, 1000))
+    info = make_info(media=str(sounding), time_base=Fraction(1, 1000))
     path = tmp_path / "out.mkv"
     with pytest.raises(InputCutShort), open_writer(str(path), info) as writer:
         for frame in make_frames(info, 20, step=40):
@@ -137,7 +137,7 @@ def test_sound_ends_with_a_picture_that_was_cut_short(sounding: Path, tmp_path: 
 def test_sound_moves_with_a_picture_that_starts_before_nought(
     suffix: str, sounding: Path, tmp_path: Path
 ) -> None:
-    info = make_info(media=sounding)
+    info = make_info(media=str(sounding))
     path = tmp_path / f"out.{suffix}"
     with open_writer(str(path), info) as writer:
         for frame in make_frames(info, 5, start=-5120):
@@ -152,7 +152,7 @@ def test_sound_moves_with_a_picture_that_starts_before_nought(
 def test_sound_lasts_as_long_as_a_last_frame_that_does_not_say(
     sounding: Path, tmp_path: Path
 ) -> None:
-    info = make_info(media=sounding, time_base=Fraction(1, 1000), rate=Fraction(5))
+    info = make_info(media=str(sounding), time_base=Fraction(1, 1000), rate=Fraction(5))
     path = tmp_path / "out.mkv"
     with pytest.raises(InputCutShort), open_writer(str(path), info) as writer:
         for frame in make_frames(info, 4, step=200):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from av.container import InputContainer
 from platformdirs import user_config_path
 
 from rtfocus.backend import Backend, open_backend
@@ -38,6 +39,7 @@ from rtfocus.readers.address import is_address
 from rtfocus.readers.camera import is_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.player import Player, Wish
+from rtfocus.readers.stream import open_stream
 from rtfocus.server.feed import Feed, Source
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
@@ -47,14 +49,23 @@ from rtfocus.writers.window import WindowWriter
 log = logging.getLogger("rtfocus")
 
 
-def is_live(source: str, outputs: Sequence[str], settings: Settings) -> bool:
+def is_watched(outputs: Sequence[str], settings: Settings) -> bool:
     """Whether a run is watched or sent as it goes, so that the newest frame wins."""
     asked = settings.serve is not None or settings.realtime or settings.loop
-    return asked or _is_live_source(source) or any(map(is_live_output, outputs))
+    return asked or any(map(is_live_output, outputs))
+
+
+def is_live_source(source: str) -> bool:
+    """Whether an input brings frames at their own pace; an http(s) address may also be a clip's."""
+    return is_camera(source) or is_address(source)
 
 
 class LiveJob:
-    """One live input, or a file at its own pace, to outputs and a page that steer it."""
+    """One live input, or a file at its own pace, to outputs and a page that steer it.
+
+    Attributes:
+        is_open: whether its input has answered.
+    """
 
     # What a run opens, in the order in which it needs it.
     _backend: Backend
@@ -70,6 +81,7 @@ class LiveJob:
         *,
         overwrite: bool = False,
         announce: Callable[[str], None] = print,
+        first: InputContainer | None = None,
     ) -> None:
         """Check what can be checked before any work.
 
@@ -79,6 +91,7 @@ class LiveJob:
             settings: what to do at first.
             overwrite: replace files that are there.
             announce: told the address of the page.
+            first: the source, if it is a stream that is open already (`open_address`).
 
         Raises:
             RtfocusError: an output or the page's address makes no sense, or a file that the
@@ -93,7 +106,7 @@ class LiveJob:
             parse_address(settings.serve)
         if settings.keyframes is not None:
             read_keyframes(settings.keyframes)
-        self._source, self._outputs = source, tuple(outputs)
+        self._source, self._outputs, self._first = source, tuple(outputs), first
         self._settings = settings
         self._overwrite, self._announce = overwrite, announce
         self._detector = open_detector(settings)
@@ -107,7 +120,7 @@ class LiveJob:
         self._control.observe(lambda _: self._wake())
         self._feed, self._metrics = Feed(), Metrics()
         self._ended = threading.Event()
-        self._interrupted = False
+        self._interrupted = self.is_open = False
         self._cut: InputCutShort | None = None
         self._playing = source
         self._next: str | None = None
@@ -134,12 +147,16 @@ class LiveJob:
         self._backend = open_backend(device)
         self._meter = Meter(self._metrics, str(device))
         with ExitStack() as stack:
+            server = None if settings.serve is None else self._make_server()
+            if server is not None:
+                stack.callback(server.stop)
+                server.bind()  # or fail before anything takes time
             reader = stack.enter_context(self._open(self._source))
-            info = reader.info
+            self.is_open, info = True, reader.info
             self._feed.source = _describe(self._source, info)
             self._sinks = stack.enter_context(self._open_outputs(info))
-            if settings.serve is not None:
-                server = stack.enter_context(self._make_server())
+            if server is not None:
+                stack.enter_context(server)
                 self._announce(server.url)
             self._play(self._source, reader, on_frame)
             while self._next is not None:
@@ -149,12 +166,12 @@ class LiveJob:
                 with self._open(source) as reader:
                     self._feed.source = _describe(source, reader.info)
                     self._play(source, reader, on_frame)
-            if self._cut is not None:
-                raise self._cut
-            if self._sinks.errors:
-                raise self._sinks.errors[0]
-            if self._interrupted:
-                raise KeyboardInterrupt
+        if self._cut is not None:
+            raise self._cut
+        if self._sinks.errors:  # of their ends, too
+            raise self._sinks.errors[0]
+        if self._interrupted:
+            raise KeyboardInterrupt
         return Summary(
             frames=self._meter.frames,
             seconds=round(time.perf_counter() - start, 3),
@@ -234,8 +251,13 @@ class LiveJob:
                 source, rate, self._backend.decoding, on_loss=settings.on_loss, start=start
             )
 
-        if _is_live_source(source):
-            reader = open_at(0.0)
+        if is_live_source(source):
+            if self._first is None:
+                reader = open_at(0.0)
+            else:
+                decoding = self._backend.decoding
+                reader = open_stream(source, settings.on_loss, decoding=decoding, first=self._first)
+                self._first = None
             if reader.info.live:
                 return reader
             reader.close()
@@ -336,7 +358,3 @@ def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]
 
 def _options(outputs: Sequence[str]) -> list[str]:
     return [word for name in outputs for word in ("-o", name)]
-
-
-def _is_live_source(source: str) -> bool:
-    return is_camera(source) or is_address(source)

@@ -14,6 +14,7 @@ from rtfocus.depth.save import open_depth_writer
 from rtfocus.frame import Disparity, Frame, StreamInfo
 from rtfocus.live.outlet import Outlet
 from rtfocus.pipeline import open_output
+from rtfocus.readers.address import is_address
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.reopening import fit
 from rtfocus.settings import Settings
@@ -50,6 +51,8 @@ class Outputs:
             RtfocusError: one cannot be opened.
         """
         info = replace(info, time_base=LIVE_TIME_BASE, media=None)
+        if info.has_sound and any(not is_live_output(name) or is_address(name) for name in names):
+            _log.warning("%s: its sound is left out, as always in live video", info.source)
         self._size, self._clock = (info.width, info.height), LiveClock()
         self._stack = ExitStack()
         self._shown: list[Outlet[Frame]] = []  # to people at this machine

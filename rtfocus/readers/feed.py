@@ -21,6 +21,7 @@ from rtfocus.readers.base import Reader
 from rtfocus.readers.clock import LIVE_TIME_BASE, LiveClock
 from rtfocus.readers.colour import ColourConverter
 from rtfocus.readers.decoding import Decoding
+from rtfocus.readers.pace import paced
 from rtfocus.readers.video import main_stream, orientation
 
 _log = logging.getLogger("rtfocus")
@@ -32,6 +33,8 @@ _SENSIBLE_RATES = (1, 240)
 """Frames per second; streams that do not know theirs tend to claim 90000."""
 
 _FIRST_PICTURE_S = 10.0
+
+_SEGMENTED = ("hls", "dash")
 
 
 class LiveFeed(Reader):
@@ -75,6 +78,8 @@ class LiveFeed(Reader):
             self._stream.thread_count = min(os.cpu_count() or 1, _MAX_THREADS)
             self._packets = container.demux(self._stream)
             self._pictures = self._decode()
+            if container.format.name in _SEGMENTED:
+                self._pictures = paced(self._pictures, self._closed)
             self._first = self._wait_for_first()
         except BaseException:
             container.close()
@@ -185,4 +190,5 @@ class LiveFeed(Reader):
             frames=None,
             sample_aspect_ratio=aspect,
             live=True,
+            has_sound=bool(self._container.streams.audio),
         )

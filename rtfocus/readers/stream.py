@@ -18,8 +18,9 @@ from rtfocus.settings import OnLoss
 
 INPUT_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "rtmps")
 
-_OPEN_S, _READ_S = 10.0, 5.0
-"""Seconds without any data after which opening and reading are given up."""
+_OPEN_S, _READ_S, _SEGMENT_S = 10.0, 5.0, 15.0
+"""Seconds without any data after which opening and reading are given up; the last of http(s), where
+a segment may take that long to be there."""
 
 _HOLD_S = 1.0
 """Seconds without a picture after which the last one is marked as lost."""
@@ -46,6 +47,7 @@ def open_stream(
     on_loss: OnLoss = "wait",
     start: float = 0.0,
     decoding: Decoding | None = None,
+    first: av.container.InputContainer | None = None,
 ) -> Reader:
     """Open a stream.
 
@@ -57,18 +59,29 @@ def open_stream(
         on_loss: what to do when it is lost, see `ReopeningReader`.
         start: of what is read like a file, see `open_reader`.
         decoding: see `LiveFeed`.
+        first: a connection that is there already, of `open_address`.
 
     Raises:
         UsageError: no URL of `INPUT_SCHEMES`.
         InputError: nobody there, or nothing that can be decoded, within about 10 s.
     """
-    scheme = check_address(url, INPUT_SCHEMES)
-    first = open_address(url) if scheme.startswith("http") else None
-    if first is not None and first.duration:
+    if first is None and is_web(url):
+        first = open_address(url)
+    if first is not None and is_clip(first):
         first.close()
         return VideoReader(url, decoding, start=start)
     connect = _Connections(url, first, decoding)
     return Capture(shown(url), lambda: ReopeningReader(shown(url), connect, on_loss), hold=_HOLD_S)
+
+
+def is_web(source: str) -> bool:
+    """Whether an input is at an http(s) address: a clip or something live, which opening tells."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def is_clip(container: av.container.InputContainer) -> bool:
+    """Whether what was opened states how long it lasts."""
+    return bool(container.duration)
 
 
 class _Connections:
@@ -86,14 +99,19 @@ class _Connections:
 
 
 def open_address(url: str) -> av.container.InputContainer:
-    """Connect to a stream; `InputError` if nobody answers in time."""
-    scheme = url.partition("://")[0].lower()
+    """Connect to a stream.
+
+    Raises:
+        UsageError: no URL of `INPUT_SCHEMES`.
+        InputError: nobody answers in time.
+    """
+    scheme = check_address(url, INPUT_SCHEMES)
     try:
         return av.open(
             url,
             options={**_ANALYSIS, **_OPTIONS.get(scheme, {})},
             metadata_errors="replace",
-            timeout=(_OPEN_S, _READ_S),
+            timeout=(_OPEN_S, _SEGMENT_S if is_web(url) else _READ_S),
         )
     except av.FFmpegError as error:
         late = isinstance(error, av.ExitError)  # PyAV's own timeout

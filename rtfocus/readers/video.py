@@ -285,7 +285,8 @@ class VideoReader(Reader):
             start=start,
             duration=seconds,
             sample_aspect_ratio=aspect,
-            media=None if is_address(self._source) else Path(self._source),
+            media=self._source,
+            has_sound=bool(self._container.streams.audio),
         )
 
     def _check_complete(self, frames: int, time: Fraction) -> None:

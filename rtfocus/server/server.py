@@ -74,6 +74,7 @@ class Server:
         self._media, self._render = media, render
         self._token = None if is_loopback(host) else token or secrets.token_urlsafe(24)
         self._stop: Callable[[], None] | None = None
+        self._bound: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -91,21 +92,26 @@ class Server:
         query = "" if self._token is None else f"?token={self._token}"
         return f"http://{host}:{self._port}/{query}"
 
-    def start(self) -> None:
-        """Bind the address and serve.
+    def bind(self) -> None:
+        """Take the address, to serve there later.
 
         Raises:
             OutputError: the address cannot be bound.
             UsageError: it is no address of this machine.
         """
+        self._bound = _bind(self._host, self._port)
+        self._port = self._bound.getsockname()[1]
+
+    def start(self) -> None:
+        """Serve; errors as `bind`, which is done here where it was not yet."""
         import uvicorn
 
         from rtfocus.server.app import Site
         from rtfocus.server.patience import ImpatientProtocol
         from rtfocus.server.security import Hosts, Token
 
-        bound = _bind(self._host, self._port)
-        self._port = bound.getsockname()[1]
+        if self._bound is None:
+            self.bind()
         token = None if self._token is None else Token(self._token, self._port)
         site = Site(
             self._control,
@@ -123,7 +129,7 @@ class Server:
             ws_per_message_deflate=False,  # JPEG does not get smaller
             lifespan="on",
             log_config=None,
-            log_level="warning",
+            log_level="critical",  # what peers do wrong is no concern of the user
             access_log=False,  # addresses may carry the token
             server_header=False,
             proxy_headers=False,
@@ -132,7 +138,7 @@ class Server:
         )
         server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=_serve, args=[server, bound], name="rtfocus-server", daemon=True
+            target=_serve, args=[server, self._bound], name="rtfocus-server", daemon=True
         )
 
         def stop() -> None:
@@ -149,6 +155,9 @@ class Server:
             self._stop()
             self._thread.join()
             self._thread = None
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -169,10 +178,7 @@ class Server:
 
 
 def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
-    try:
-        server.run(sockets=[bound])
-    finally:
-        bound.close()
+    server.run(sockets=[bound])
 
 
 def _require_extra() -> None:

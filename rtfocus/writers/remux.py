@@ -6,7 +6,6 @@ import io
 import logging
 import math
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -14,7 +13,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from rtfocus.readers.address import for_ffmpeg
+from rtfocus.readers.video import open_container
 
 _log = logging.getLogger("rtfocus")
 
@@ -31,10 +30,14 @@ _TRANSPORT_STREAM = {"aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "dvb_sub
 class StreamCopy:
     """Copies packets beside the video, as far as the video has come, so that none pile up."""
 
-    def __init__(self, media: Path, target: OutputContainer) -> None:
-        """Add the streams that the target can hold; say once which it cannot."""
+    def __init__(self, media: str, target: OutputContainer) -> None:
+        """Add the streams that the target can hold; say once which it cannot.
+
+        Raises:
+            InputError: the file or address cannot be read.
+        """
         self._media = media
-        self._source = av.open(for_ffmpeg(str(media)), metadata_errors="replace")
+        self._source = open_container(media)
         self._target = target
         self._streams: dict[int, Stream] = {}
         self._warned = False

@@ -13,6 +13,7 @@ from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from rtfocus.errors import OutputError
 from rtfocus.frame import Frame, StreamInfo
 from rtfocus.live.backoff import Backoff
 from rtfocus.readers.address import check_address, shown
@@ -39,6 +40,9 @@ _KEY_FRAME_S = 1
 
 _STEADY_S, _STEADY_FRAMES = 1.0, 10
 """A connection that lasts so long is one; being refused only shows after the first frames."""
+
+_REFUSED_S = 0.3
+"""After which a peer that refuses has most often done so: what goes on has reached someone."""
 
 _BITS_PER_PIXEL = 0.1
 """2.8 Mbit/s for 720p30, 6.2 for 1080p30, which is what streaming sites recommend."""
@@ -85,6 +89,7 @@ class StreamWriter(LiveWriter):
         self._sent = 0  # frames over this connection
         self._steady = False
         self._announced = False  # that it is lost
+        self._reached = False  # whether anyone ever took anything
         self._lost = 0
 
     @property
@@ -104,22 +109,34 @@ class StreamWriter(LiveWriter):
             self._give_up(error)
             return
         self._sent += 1
-        steady = self._sent > _STEADY_FRAMES and time.monotonic() - self._since > _STEADY_S
+        since = time.monotonic() - self._since
+        self._reached |= since > _REFUSED_S
+        steady = self._sent > _STEADY_FRAMES and since > _STEADY_S
         if steady and not self._steady:
             self._steady, self._announced = True, False
             self._backoff.reset()
             _log.info("%s: connected", shown(self._url))
 
     def close(self) -> None:
-        """Send what is left and hang up; safe to call twice."""
-        if self._container is None or self._stream is None:
-            return
-        try:
-            self._container.mux(self._stream.encode(None))
-        except (av.FFmpegError, OSError) as error:
-            _log.warning("%s: the end was not sent (%s)", shown(self._url), error.strerror)
-        finally:
-            self._hang_up()
+        """Send what is left and hang up; safe to call twice.
+
+        Raises:
+            OutputError: nobody took anything of it, as far as can be known.
+        """
+        if self._container is not None and self._stream is not None:
+            flushed = False
+            try:
+                self._container.mux(self._stream.encode(None))
+                flushed = True
+            except (av.FFmpegError, OSError) as error:
+                _log.warning("%s: the end was not sent (%s)", shown(self._url), error.strerror)
+            finally:
+                self._reached |= self._hang_up() and flushed
+        lost, self._lost = self._lost, 0
+        if lost and not self._reached:
+            raise OutputError(
+                f"{shown(self._url)!r} took no video at all. Check that somebody listens there."
+            )
 
     def _connect(self, frame: Frame) -> bool:
         """Try to reach the peer, unless the pause after the last try is not over."""
@@ -160,14 +177,17 @@ class StreamWriter(LiveWriter):
                 error.strerror,
             )
 
-    def _hang_up(self) -> None:
+    def _hang_up(self) -> bool:
+        """Whether all went well, for which the fifo muxer waits."""
         container, self._container, self._stream = self._container, None, None
         if container is None:
-            return
+            return False
         try:
             container.close()
         except (av.FFmpegError, OSError) as error:  # told when it was lost, or nobody cares
             _log.debug("%s: %s", shown(self._url), error)
+            return False
+        return True
 
 
 def _encoder_options(rate: Fraction, bit_rate: int) -> dict[str, str]:

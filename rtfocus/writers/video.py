@@ -19,8 +19,7 @@ from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.kernels.to_yuv import rgb_to_i420
 from rtfocus.planes import Planes
-from rtfocus.readers.address import for_ffmpeg
-from rtfocus.readers.video import main_stream
+from rtfocus.readers.video import main_stream, open_container
 from rtfocus.writers.atomic import AtomicOutput
 from rtfocus.writers.base import Form
 from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, Encoding, choose_encoder
@@ -136,11 +135,11 @@ class VideoWriter(AtomicOutput):
             container, self._container = self._container, None
             _abandon(container)
 
-    def _copy_from(self, media: Path, container: OutputContainer) -> None:
+    def _copy_from(self, media: str, container: OutputContainer) -> None:
         self._copy = StreamCopy(media, container)
-        with av.open(for_ffmpeg(str(media))) as source:
+        with open_container(media) as source:
             kept = {k: v for k, v in source.metadata.items() if k.lower() not in _OF_THE_CONTAINER}
-            chapters, original = source.chapters(), main_stream(str(media), source)
+            chapters, original = source.chapters(), main_stream(media, source)
             self._stream.disposition = original.disposition
             self._stream.metadata.update(kept_tags(original))
         container.metadata.update(kept)

@@ -21,6 +21,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+WHEEL_ZOOMS = cv2.currentUIFramework().startswith("QT")
+"""Whether OpenCV itself zooms in by the wheel, which can be neither switched off nor undone."""
+
 _POLL_MS = 4
 
 _NAMED = {8: "Backspace", 9: "Tab", 10: "Enter", 13: "Enter", 27: "Escape", 32: "Space"}
@@ -77,7 +80,7 @@ class Viewer:
         width, height = self._size
         if event == cv2.EVENT_LBUTTONDOWN and 0 <= x < width and 0 <= y < height:
             tell(click=[(x + 0.5) / width, (y + 0.5) / height])
-        elif event == cv2.EVENT_MOUSEWHEEL:
+        elif event == cv2.EVENT_MOUSEWHEEL and not WHEEL_ZOOMS:
             tell(wheel=1 if flags > 0 else -1)
 
 

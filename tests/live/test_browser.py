@@ -367,6 +367,8 @@ def test_on_a_phone(live: Session) -> None:
             box = live.find(selector).rect
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= 390
+        views, picture = live.find("#views").rect, live.find("#picture").rect
+        assert views["y"] + views["height"] <= picture["y"]  # however tall a clip is
         live.at(0.25, 0.5).click().perform()
         live.until(lambda: live.state.focus.x == pytest.approx(0.25, abs=0.02))
         tall = live.find("#picture").rect["height"]

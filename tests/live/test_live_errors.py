@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from live.live_run import LiveRun, has_ended
+from live.peers import free_port
 from rtfocus.errors import (
     InputError,
     ModelError,
@@ -109,7 +110,8 @@ def test_sources(source: str, tmp_path: Path) -> None:
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        run = LiveRun("pattern:96x64", [tmp_path / "a.mp4"], serve=str(port))
+        silent = f"udp://127.0.0.1:{free_port()}"  # looked at first, this would take ten seconds
+        run = LiveRun(silent, [tmp_path / "a.mp4"], serve=str(port))
         with pytest.raises(OutputError, match=f"{port} is in use"), run:
             run.finish()
     assert left(tmp_path) == []

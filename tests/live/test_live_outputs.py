@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -281,6 +282,22 @@ def test_what_was_recorded_outlives_any_error(
     with pytest.raises(DeviceError), run:
         run.finish()
     assert all(len(decode(name)[0]) == len(run.moments) > 3 for name in names)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a Unix signal")
+def test_ctrl_c_while_nobody_sends(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rtfocus", "run", f"udp://127.0.0.1:{free_port()}"]
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "rec.mp4")])
+    try:
+        time.sleep(2.5)  # it may be importing yet on a slow machine, and must end as well
+        process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        assert process.wait(PATIENCE_S) == 130
+        assert time.monotonic() - begun < stream._OPEN_S / 2
+    finally:
+        process.kill()
+        process.wait()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c(tmp_path: Path, home: Path) -> None:

@@ -35,7 +35,7 @@ class Shown:
         self.hands("key", key)
 
 
-def test_clicks_wheel_and_keys_steer(hands: Hands) -> None:
+def test_clicks_and_keys_steer(hands: Hands) -> None:
     run = LiveRun(STILL, ["window"], serve="0", rack=0.2)
     with run, run.page() as page:
         shown = Shown(hands)
@@ -44,10 +44,8 @@ def test_clicks_wheel_and_keys_steer(hands: Hands) -> None:
         state = page.until("state", lambda s: s["focus"]["x"] > 0.8)
         assert (state["focus"]["x"], state["focus"]["y"]) == pytest.approx((0.9, 0.5), abs=0.02)
         page.until("readout", lambda r: r["metres"] == pytest.approx(SKYLINE_M, rel=0.02))
-        hands("click", 4)
-        page.wait("state", f_number=2.5)
-        for f_number in (2.8, 3.2):
-            hands("click", 5)
+        for key, f_number in (("minus", 2.5), ("equal", 2.8), ("equal", 3.2)):
+            shown.press(key)
             page.wait("state", f_number=f_number)
         for key, view in zip("23451", ("original", "depth", "coc", "split", "result"), strict=True):
             shown.press(key)

@@ -8,19 +8,27 @@ import http.server
 import io
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from live.peers import PATIENCE_S, SCENE, Server, encode_mpegts, free_port, running
+from live.peers import PATIENCE_S, SCENE, Server, encode_mpegts, free_port, running, wait_until
 from live.rtsp_server import RtspServer
 from rtfocus.errors import InputCutShort, InputError, UsageError
 from rtfocus.frame import Frame
+from rtfocus.pipeline import Job
 from rtfocus.readers import Reader, open_reader, stream
 from rtfocus.readers.address import check_address, shown
+from rtfocus.readers.pace import paced
+from rtfocus.run import open_job
+from rtfocus.settings import Settings
 
 SENDERS = {
     "udp": (["-f", "mpegts"], "udp://127.0.0.1:{port}", ""),
@@ -174,32 +182,88 @@ def test_rtsp() -> None:
     assert fresh[-1].image.std() > 30
 
 
-def test_a_clip_on_a_web_server_is_read_whole(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
-        out = container.add_stream("libx264", rate=30)
-        out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
-        for i in range(12):
-            image = np.full((48, 64, 3), 20 * i, np.uint8)
-            container.mux(out.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
-        container.mux(out.encode(None))
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
 
-    handler = functools.partial(Handler, directory=str(tmp_path))
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """The address of a server of files."""
+    handler = functools.partial(Handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            url = f"http://127.0.0.1:{server.server_address[1]}/clip.mp4"
-            with open_reader(url) as reader:
-                assert not reader.info.live
-                assert reader.info.media is None
-                assert len(list(reader)) == 12
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_clip_on_a_web_server_is_a_file_with_its_sound(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        out = container.add_stream("libx264", rate=30)
+        out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=48000)
+        for i in range(45):
+            image = np.full((48, 64, 3), 5 * i, np.uint8)
+            container.mux(out.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 72000), np.float32), "fltp", "mono")
+        samples.sample_rate = 48000
+        for coded in (sound.encode(samples), out.encode(None), sound.encode(None)):
+            container.mux(coded)
+    made = tmp_path / "made.mp4"
+    with web_server(tmp_path) as address:
+        with open_reader(f"{address}/clip.mp4") as reader:
+            assert not reader.info.live
+            assert len(list(reader)) == 45
+        job = open_job(f"{address}/clip.mp4", [str(made)], Settings(depth_size=(32, 64)))
+        assert isinstance(job, Job)
+        assert job.run().frames == 45
+        with pytest.raises(InputError):
+            open_job(f"{address}/nowhere.mp4", [str(tmp_path / "no.mp4")], Settings())
+    with av.open(str(made)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 45
+    with av.open(str(made)) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0))
+    assert heard == pytest.approx(72000, abs=2048)
+
+
+def test_segments_are_shown_at_their_own_pace(tmp_path: Path) -> None:
+    """Each of them is there as a whole at once."""
+    playlist = tmp_path / "a.m3u8"
+    hls = ("-f", "hls", "-hls_time", "1", "-hls_list_size", "4", playlist)
+    with running(*SCENE, *hls), web_server(tmp_path) as address:
+        wait_until(lambda: playlist.exists() and playlist.read_text().count(".ts") >= 3, "segments")
+        with open_reader(f"{address}/a.m3u8") as reader:
+            assert reader.info.live
+            frames = list(islice(reader, 75))
+    assert not any(frame.lost for frame in frames)
+    given = np.array([frame.captured for frame in frames], float)
+    times = np.array([frame.time for frame in frames])
+    assert np.ptp(times) == pytest.approx(74 / 30, rel=0.2)  # next to nothing is dropped
+    # In bursts of a second, three of the quarters of a second would be empty for one that is full.
+    filled = np.histogram(given, np.arange(given[0], given[-1], 0.25))[0]
+    assert filled.min() > 0
+    np.testing.assert_allclose(given - given[0], times - times[0], atol=0.5)
+
+
+def test_what_comes_late_moves_what_follows() -> None:
+    @dataclass
+    class Picture:
+        time: float | None
+
+    def pictures() -> Iterator[tuple[Any, float]]:
+        for own in (5.0, 5.1, None, 90.0, 90.1, 90.0, 90.1):
+            if own == 90.1:
+                time.sleep(0.3)
+            yield Picture(own), time.monotonic()
+
+    begun = time.monotonic()
+    given = [moment - begun for _, moment in paced(pictures(), threading.Event())]
+    assert given == sorted(given)
+    np.testing.assert_allclose(np.diff(given), [0.1, 0, 0, 0.3, 0, 0.3], atol=0.09)
 
 
 def test_nobody_there() -> None:

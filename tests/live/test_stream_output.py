@@ -14,7 +14,7 @@ import pytest
 from conftest import make_frames, make_info
 
 from live.peers import PATIENCE_S, Server, free_port, running, wait_until
-from rtfocus.errors import UsageError
+from rtfocus.errors import OutputError, UsageError
 from rtfocus.frame import Frame
 from rtfocus.readers import open_reader
 from rtfocus.writers import check_output, is_live_output, open_writer, stream
@@ -136,9 +136,15 @@ def test_a_peer_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         assert time.monotonic() - begun < PATIENCE_S
 
 
-def test_nobody_there_is_no_failure() -> None:
-    with StreamWriter(f"rtmp://127.0.0.1:{free_port()}/live/x", INFO) as writer:
-        Feed(writer).until(lambda: writer.lost >= 3, "frames that nobody takes")
+@pytest.mark.parametrize(
+    "url", ["rtmp://127.0.0.1:{port}/live/secret", "tcp://127.0.0.1:{port}", "udp://no.invalid:9"]
+)
+def test_nobody_there_fails_only_in_the_end(url: str) -> None:
+    writer = StreamWriter(url.format(port=free_port()), INFO)
+    Feed(writer).until(lambda: writer.lost >= 3, "frames that nobody takes")
+    with pytest.raises(OutputError, match="took no video at all") as raised:
+        writer.close()
+    assert "secret" not in str(raised.value)
     writer.close()
 
 

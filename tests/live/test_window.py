@@ -18,7 +18,7 @@ from live.screen import Hands, close_politely
 from rtfocus.errors import OutputError, UnavailableError
 from rtfocus.live.outlet import Outlet
 from rtfocus.writers import check_output, open_writer, window
-from rtfocus.writers.viewer import key_name
+from rtfocus.writers.viewer import WHEEL_ZOOMS, key_name
 from rtfocus.writers.window import (
     Click,
     Key,
@@ -46,7 +46,7 @@ def test_clicks_wheel_and_keys(hands: Hands) -> None:
         spot = next(e for e in events if isinstance(e, Click))
         assert spot.x == pytest.approx(0.25, abs=0.02)
         assert spot.y == pytest.approx(0.75, abs=0.02)
-        for button, steps in ((4, 1), (5, -1)):
+        for button, steps in () if WHEEL_ZOOMS else ((4, 1), (5, -1)):
             hands("click", button)
             wait_until(lambda s=steps: Wheel(s) in events, "the wheel")  # type: ignore[misc]
         hands("windowfocus", shown)
