@@ -22,6 +22,7 @@ from rtfocus.device import has_driver, resolve
 from rtfocus.errors import RtfocusError
 from rtfocus.frame import Frame
 from rtfocus.models.registry import built_in
+from rtfocus.settings import Settings
 
 ENCODERS = ("libx264", "libx265")
 """Video encoders that are tried; only the first is needed."""
@@ -103,8 +104,7 @@ def _kernel_cache() -> Check:
 
 
 def _cores() -> Check:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Check("CPU cores", True, f"{usable} usable of {os.cpu_count()}")
+    return Check("CPU cores", True, f"{Settings().cores()} usable of {os.cpu_count()}")
 
 
 def _memory() -> Check:

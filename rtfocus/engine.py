@@ -11,10 +11,10 @@ from rtfocus.depth.base import DepthSource
 from rtfocus.focus.steering import Aim, Steering
 from rtfocus.frame import Disparity, Frame
 from rtfocus.lens import Lens
-from rtfocus.live.state import LiveState
 from rtfocus.metrics import Metrics
 from rtfocus.render.views import View
 from rtfocus.settings import Settings
+from rtfocus.state import LiveState
 from rtfocus.writers import Form
 
 NETWORK_SMOOTHING = 0.5

@@ -19,8 +19,7 @@ Scale = Literal["relative", "normalised", "metric"]
 """What a disparity's numbers mean; larger is nearer in all of them.
 
 relative: up to an unknown scale and shift (MiDaS, Depth Anything). normalised: relative, already
-    mapped
-so that the scene spans about 0..1. metric: 1/z in 1/m.
+mapped so that the scene spans about 0..1. metric: 1/z in 1/m.
 """
 
 
@@ -108,6 +107,7 @@ class Disparity:
             after upsampling.
         metric: (scale, offset) with 1/z [1/m] = scale * values + offset for metric depth, else
             None.
+        cut: whether another scene begins here, so that nothing from before holds any more.
     """
 
     values: Map

@@ -24,14 +24,14 @@ class Lens:
     The circle of confusion is linear in disparity. For a pinhole-equivalent camera without focus
     breathing
 
-        diameter_px = focal_px * (focal_length / N) * (1/z - 1/z_focus),  focal_px = width *
-        focal_length / sensor
+        diameter_px = focal_px * (focal_length / N) * (1/z - 1/z_focus),
+        focal_px = width * focal_length / sensor_width,
 
     which follows from similar triangles behind a thin lens (e.g. Potmesil and Chakravarty 1981).
-    Without metric
-    depth and a focal length, the disparity is relative: its shift cancels in the difference, its
-        scale merges with the
-    aperture, and radius_px = BLUR_SCALE * height / N * (d - d_focus).
+    Without metric depth and a focal length, the disparity is relative: its shift cancels in the
+    difference, its scale merges with the aperture, and
+
+        radius_px = BLUR_SCALE * height / N * (d - d_focus).
 
     Attributes:
         f_number: N, smaller is more blur.

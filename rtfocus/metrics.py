@@ -19,7 +19,7 @@ class Metrics:
     """Wall and CPU time of named stages, per frame.
 
     Stages nest: the time of an inner stage is not counted in the outer one. Each thread has its own
-        nesting.
+    nesting.
     """
 
     def __init__(self, cpu_clock: Clock = time.thread_time) -> None:

@@ -15,8 +15,8 @@ from rtfocus.focus.keyframes import Keyframe, Keyframes
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.steering import Aim, Steering, open_steering
 from rtfocus.frame import Disparity, Image
-from rtfocus.live.state import Focus, LiveState
 from rtfocus.settings import Settings
+from rtfocus.state import Focus, LiveState
 
 LEFT, RIGHT = FocusPoint(0.25, 0.5), FocusPoint(0.75, 0.5)
 NEAR, FAR = 0.9, 0.1

@@ -39,7 +39,7 @@ class GpuPicture:
 
 
 class GpuDecoding:
-    """Decodes with NVDEC where that takes the video; see `rtfocus.readers.video.Decoding`."""
+    """Decodes with NVDEC where that takes the video; see `rtfocus.readers.decoding.Decoding`."""
 
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu

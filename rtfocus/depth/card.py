@@ -51,7 +51,7 @@ class ModelCard:
         size: height and width it works best at. Where its input has free sides this sets the number
             of pixels, and the sides follow the picture's aspect.
         multiple: the sides must be multiples of this.
-        fine_size: the same where quality comes before speed; optional, else it is `size`.
+        fine_size: what `size` is where quality comes before speed; optional, else it is `size`.
         mean: per channel, in units of `input_range`; optional.
         std: per channel, in units of `input_range`; optional.
         license: of the weights; optional.

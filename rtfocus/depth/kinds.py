@@ -13,7 +13,7 @@ Kind = Literal["inverse_depth", "depth", "metric_depth"]
 
 inverse_depth: larger = nearer, up to scale and shift (MiDaS, Depth Anything V1 and V2).
 depth: larger = farther, up to scale (Depth Anything 3 Mono). metric_depth: metres along the optical
-    axis.
+axis.
 """
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

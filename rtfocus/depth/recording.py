@@ -8,7 +8,6 @@ a recording, file or folder   matched to the frames by time (`rtfocus.depth.tape
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rtfocus.depth.mapfile import SUFFIXES, read_map
 from rtfocus.depth.tape import INDEX_NAME, RECORDING_SUFFIX, Tape, TimedMap, open_file, open_folder
 from rtfocus.errors import InputCutShort, InputError, UsageError
 from rtfocus.frame import Frame, Map, Scale, StreamInfo
+from rtfocus.readers.images import in_natural_order
 
 
 def open_recording(path: Path, kind: Kind | None, info: StreamInfo) -> DepthSource:
@@ -197,13 +197,7 @@ def _list_maps(folder: Path) -> list[Path]:
             f"the folder {str(folder)!r} holds maps of several types ({', '.join(suffixes)}), so "
             "their order is not clear. Keep one type."
         )
-    return sorted(files, key=lambda file: _natural(file.name))
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key in which runs of digits count as numbers, so that `2.png` comes before `10.png`."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts]
+    return in_natural_order(files)
 
 
 def _check_shape(disparity: Map, path: Path, info: StreamInfo) -> None:

@@ -19,8 +19,8 @@ from rtfocus.focus.plane import (
 )
 from rtfocus.focus.rack import Rack
 from rtfocus.frame import Disparity, Image
-from rtfocus.live.state import Focus, LiveState, from_settings
 from rtfocus.settings import Settings
+from rtfocus.state import Focus, LiveState, from_settings
 
 _JUMP_S = 2.0
 """Seconds between two frames beyond which they are not of one scene, as after a seek."""

@@ -24,8 +24,7 @@ def kernel(function: Function) -> Function:
     """Compile to machine code that runs without the GIL, and keep that on disk.
 
     Multiplications may be fused, but sums are never reassociated: a sum of nothing must stay
-        exactly
-    zero, or pixels in focus would change.
+    exactly zero, or pixels in focus would change.
     """
     compiled = numba.njit(nogil=True, cache=True, fastmath=_FASTMATH)(function)
     _kernels.append(compiled)

@@ -11,8 +11,8 @@ from rtfocus.errors import UsageError
 from rtfocus.live.command import as_command
 from rtfocus.live.messages import read_changes, shown
 from rtfocus.live.presets import Presets
-from rtfocus.live.state import LiveState, from_settings, to_settings
 from rtfocus.settings import Settings
+from rtfocus.state import LiveState, from_settings, to_settings
 
 Observer = Callable[[LiveState], None]
 
@@ -33,7 +33,7 @@ class Control:
         Args:
             settings: what the run starts with; default: the defaults.
             command: words that an equivalent command line begins with.
-            modes: of focus that this run can do, of `rtfocus.live.state.MODES`.
+            modes: of focus that this run can do, of `rtfocus.state.MODES`.
             presets: looks with a name; default: an empty list, in memory.
         """
         self.modes = tuple(modes)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rtfocus.engine import Engine
 from rtfocus.frame import Frame
-from rtfocus.live.newest import Closed, Newest
+from rtfocus.newest import Closed, Newest
 
 
 class LiveDepth(Protocol):

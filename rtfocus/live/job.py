@@ -24,13 +24,12 @@ from rtfocus.frame import StreamInfo
 from rtfocus.live.control import Control
 from rtfocus.live.depth import InTurn, LiveDepth, OwnThread
 from rtfocus.live.governor import Governor
+from rtfocus.live.keyframe_file import KeyframeFile, read_keyframes
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs, check_outputs
 from rtfocus.live.page import make_server, parse_address
 from rtfocus.live.presets import Presets
 from rtfocus.live.showing import Showing, live_look
-from rtfocus.live.state import FocusMode
-from rtfocus.live.timeline import KeyframeFile, read_keyframes
 from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
 from rtfocus.pipeline import Summary
@@ -43,6 +42,7 @@ from rtfocus.readers.stream import open_stream
 from rtfocus.server.feed import Feed, Source
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
+from rtfocus.state import FocusMode
 from rtfocus.writers import is_live_output
 from rtfocus.writers.window import WindowWriter
 

@@ -23,7 +23,7 @@ from rtfocus.errors import UsageError, suggest
 from rtfocus.focus.keyframes import Keyframe
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import EASINGS, Easing
-from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, FocusMode, LiveState
+from rtfocus.state import LOOK, MODES, VIEWS, Focus, FocusMode, LiveState
 
 F_NUMBERS = (
     *(1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 2.8, 3.2, 3.5, 4.0, 4.5),

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, Self, TypeVar
 
 from rtfocus.errors import RtfocusError
-from rtfocus.live.newest import Newest
+from rtfocus.newest import Newest
 
 _log = logging.getLogger("rtfocus")
 

@@ -11,12 +11,12 @@ from rtfocus.errors import UsageError
 from rtfocus.focus.steering import Steering, open_detector
 from rtfocus.frame import StreamInfo
 from rtfocus.live.control import Control
-from rtfocus.live.state import to_settings
 from rtfocus.pipeline import Job
 from rtfocus.server.feed import Feed
 from rtfocus.server.media import Media
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
+from rtfocus.state import to_settings
 
 if TYPE_CHECKING:
     from rtfocus.server.rendering import RenderTask

@@ -10,7 +10,7 @@ from typing import Any
 
 from rtfocus.errors import UsageError
 from rtfocus.live.messages import SETTABLE, shown
-from rtfocus.live.state import LOOK, LiveState
+from rtfocus.state import LOOK, LiveState
 from rtfocus.writers.atomic import path_errors, write_text
 
 MAX_PRESETS = 100
@@ -41,7 +41,7 @@ class Presets:
         return tuple(sorted(self._presets, key=str.casefold))
 
     def look(self, name: object) -> dict[str, Any]:
-        """The look of that name: a value for each field of `rtfocus.live.state.LOOK`.
+        """The look of that name: a value for each field of `rtfocus.state.LOOK`.
 
         Raises:
             UsageError: there is none.

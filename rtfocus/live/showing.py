@@ -10,16 +10,16 @@ import numpy as np
 from rtfocus.engine import Engine, Take
 from rtfocus.focus.steering import Aim
 from rtfocus.frame import Disparity, Frame, Image
-from rtfocus.live.caption import mark_lost
 from rtfocus.live.control import Control
 from rtfocus.live.depth import LiveDepth
 from rtfocus.live.governor import Governor
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs
-from rtfocus.live.state import LiveState
 from rtfocus.render.views import View
 from rtfocus.server.feed import Face, Feed, FrameInfo
 from rtfocus.settings import Settings
+from rtfocus.state import LiveState
+from rtfocus.writers.caption import mark_lost
 
 _BINS = 64
 _HISTOGRAM_EVERY_S = 0.5

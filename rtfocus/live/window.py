@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from rtfocus.errors import RtfocusError
 from rtfocus.live.control import Control
-from rtfocus.live.state import VIEWS
 from rtfocus.server.feed import FrameInfo
+from rtfocus.state import VIEWS
 from rtfocus.writers.window import Click, Key, Wheel, WindowClosed, WindowEvent
 
 _log = logging.getLogger("rtfocus")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rtfocus.errors import InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.live.newest import Closed, Newest
+from rtfocus.newest import Closed, Newest
 from rtfocus.readers.base import Reader
 
 _REPEAT_S = 0.2

@@ -6,7 +6,7 @@ import logging
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -168,12 +168,17 @@ def list_images(directory: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{str(directory)!r} cannot be listed ({error.strerror}).") from error
     images = [p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-    return sorted(images, key=lambda path: (_natural(path.name), path.name))
+    return in_natural_order(images)
 
 
-def _natural(name: str) -> list[str | int]:
-    """Sort key in which runs of digits count as numbers."""
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name.lower()))]
+def in_natural_order(files: Iterable[Path]) -> list[Path]:
+    """The files by name, where runs of digits count as numbers: `2.png` comes before `10.png`."""
+
+    def key(file: Path) -> tuple[list[str | int], str]:
+        parts = re.split(r"(\d+)", file.name.lower())
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], file.name
+
+    return sorted(files, key=key)
 
 
 def read_image(path: Path) -> Image:

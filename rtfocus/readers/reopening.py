@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rtfocus.backoff import Backoff
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.live.backoff import Backoff
 from rtfocus.planes import CodedPicture
 from rtfocus.readers.base import Reader
 from rtfocus.settings import OnLoss

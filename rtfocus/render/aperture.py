@@ -1,9 +1,8 @@
 """The shape of the aperture, as the blur kernel of one layer.
 
 Every convex shape is a set of column spans: column dx of the kernel covers dy from `top` to
-    `bottom`. The
-blur sums a column with two reads of a running sum along y, so a disc of radius r costs about 2r + 1
-columns and not pi r^2 taps, and round and bladed apertures take the same path.
+`bottom`. The blur sums a column with two reads of a running sum along y, so a disc of radius r
+costs about 2r + 1 columns and not pi r^2 taps, and round and bladed apertures take the same path.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """The paper's own blur: six copies of the picture, chosen per pixel by distance in depth.
 
 Nandeshwar et al., "Synthetic Refocusing of an Image using Monocular Depth Estimation", as its
-public
-implementation grades it: six levels, kernels of 1 to 21 pixels, masks by the normalised |d -
-    d_focus|. Kept as
-a method of its own, to compare with; it knows nothing of occlusion or light.
+public implementation grades it: six levels, kernels of 1 to 21 pixels, masks by the normalised
+|d - d_focus|. Kept as a method of its own, to compare with; it knows nothing of occlusion or light.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class LensRenderer:
     Pixels whose radius is below 0.5 px, and that no blurred nearer layer covers, keep their bytes.
 
     Not safe for use from several threads at once: it keeps its working memory from picture to
-        picture.
+    picture.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rtfocus.live.control import Control
-from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Feed, FrameInfo, Packet, Source
+from rtfocus.state import LiveState
 
 MAX_CLIENTS = 50
 CREDIT = 2

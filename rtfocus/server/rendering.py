@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from rtfocus.errors import RtfocusError, UsageError
 from rtfocus.live.messages import shown
-from rtfocus.live.state import LiveState
+from rtfocus.state import LiveState
 
 log = logging.getLogger(__name__)
 

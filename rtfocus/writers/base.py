@@ -15,8 +15,8 @@ class Writer(Protocol):
     """A sink of frames. Nothing appears under the output's final name before `close`.
 
     As a context manager it closes on a clean exit, and on an exception calls `discard`.
-    `InputCutShort` and
-    KeyboardInterrupt count as a clean exit: what was written so far is finalised and plays.
+    `InputCutShort` and `KeyboardInterrupt` count as a clean exit: what was written so far is
+    finalised and plays.
 
     Attributes:
         takes: the form of pictures that costs it the least; it takes RGB, too.

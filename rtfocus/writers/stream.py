@@ -13,9 +13,9 @@ from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from rtfocus.backoff import Backoff
 from rtfocus.errors import OutputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.live.backoff import Backoff
 from rtfocus.readers.address import check_address, shown
 from rtfocus.writers.codec import Encoder
 from rtfocus.writers.even import crop_to_even, even_size
@@ -52,8 +52,8 @@ class StreamWriter(LiveWriter):
     """Encodes frames for a network peer, without delay: x264 zerolatency, a key frame a second.
 
     A peer that is not there, or is lost, is tried again with growing pauses; frames go nowhere
-    meanwhile. FFmpeg's fifo muxer sends in a thread of its own and gives
-    up on a peer that takes nothing for 5 s.
+    meanwhile. FFmpeg's fifo muxer sends in a thread of its own and gives up on a peer that takes
+    nothing for 5 s.
     """
 
     def __init__(

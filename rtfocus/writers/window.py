@@ -17,7 +17,7 @@ import cv2
 
 from rtfocus.errors import OutputError, UnavailableError
 from rtfocus.frame import Frame
-from rtfocus.live.caption import draw_lines
+from rtfocus.writers.caption import draw_lines
 from rtfocus.writers.live import LiveWriter
 
 _PROGRAM = Path(__file__).with_name("viewer.py")

@@ -17,11 +17,11 @@ from rtfocus.engine import Engine
 from rtfocus.focus.steering import Steering
 from rtfocus.frame import Frame, Image, StreamInfo
 from rtfocus.live.job import LiveJob
-from rtfocus.live.state import Focus, LiveState
 from rtfocus.planes import CodedPicture
 from rtfocus.readers import open_reader
 from rtfocus.run import refocus
 from rtfocus.settings import Settings
+from rtfocus.state import Focus, LiveState
 
 SOURCE = "pattern:64x36@10,1s"
 WISHES = (

@@ -12,9 +12,9 @@ import pytest
 
 from rtfocus.focus.plane import FocusPoint
 from rtfocus.live.control import Control
-from rtfocus.live.state import LiveState
 from rtfocus.server.feed import Source
 from rtfocus.server.server import Server
+from rtfocus.state import LiveState
 
 from .film import Film, serving
 

@@ -21,8 +21,8 @@ from rtfocus.focus.rack import EASINGS
 from rtfocus.live.control import Control
 from rtfocus.live.messages import DISPARITY, F_NUMBERS, SETTABLE
 from rtfocus.live.presets import Presets
-from rtfocus.live.state import LOOK, MODES, VIEWS, Focus, LiveState
 from rtfocus.settings import Settings
+from rtfocus.state import LOOK, MODES, VIEWS, Focus, LiveState
 
 anything = st.recursive(
     st.none()

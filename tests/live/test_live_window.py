@@ -11,9 +11,9 @@ from live.live_run import LiveRun, has_ended
 from live.peers import wait_until
 from live.screen import Hands, close_politely
 from rtfocus.frame import Image
-from rtfocus.live.caption import draw_lines
 from rtfocus.readers.scene import ROBOT_M, SKYLINE_M
 from rtfocus.writers import window
+from rtfocus.writers.caption import draw_lines
 
 pytestmark = pytest.mark.usefixtures("compiled", "home")
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from rtfocus.live.newest import Closed, Newest
+from rtfocus.newest import Closed, Newest
 
 
 def test_the_newest_wins_and_drops_are_counted() -> None:

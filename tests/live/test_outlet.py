@@ -14,10 +14,10 @@ from conftest import make_frames, make_info
 from live.peers import PATIENCE_S, wait_until
 from rtfocus.errors import InputCutShort, OutputError, UnavailableError
 from rtfocus.frame import Frame
-from rtfocus.live.caption import draw_lines, mark_lost
 from rtfocus.live.outlet import Outlet
 from rtfocus.writers import open_writer
 from rtfocus.writers.base import Writer
+from rtfocus.writers.caption import draw_lines, mark_lost
 from rtfocus.writers.live import LiveWriter
 
 INFO = make_info()

@@ -4,15 +4,14 @@
     python tools/benchmarks/smoothing.py --clip CLIP --model NETWORK.onnx
 
 Without a clip: the built-in scene's true disparity, disturbed in every frame by a random scale
-    (+-10 %), shift
-(+-5 % of its range) and noise (2 % of its range, per pixel), on a grid of 192 x 320. Errors are
-root mean squares in percent of the range after one fit of scale and shift for the whole sequence,
-from the second second on. "moving edges" are pixels within 2 of a change of the true disparity
-since the frame before; what they are compared with are maps that only have the noise, as if every
-frame had been aligned perfectly.
+(+-10 %), shift (+-5 % of its range) and noise (2 % of its range, per pixel), on a grid of 192 x
+320. Errors are root mean squares in percent of the range after one fit of scale and shift for the
+whole sequence, from the second second on. "moving edges" are pixels within 2 of a change of the
+true disparity since the frame before; what they are compared with are maps that only have the
+noise, as if every frame had been aligned perfectly.
 
 With a clip: standard deviation over time of the network's normalised disparity where the picture
-    stands still.
+stands still.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from rtfocus.errors import OutputError, UsageError
 from rtfocus.focus.keyframes import Keyframes
 from rtfocus.live.control import Control
 from rtfocus.live.messages import SETTABLE, read_changes
-from rtfocus.live.state import MODES, LiveState, as_messages
+from rtfocus.state import MODES, LiveState, as_messages
 
 _log = logging.getLogger("rtfocus")
 
