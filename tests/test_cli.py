@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -271,9 +272,10 @@ def test_part_of_a_thing_is_none(option: str, cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 def test_nohup_holds() -> None:
     stopped = []
+    job = SimpleNamespace(stop=lambda: stopped.append("stopped"), is_open=True)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _stoppable(lambda: stopped.append("stopped")):
+        with _stoppable(job):  # type: ignore[arg-type]
             os.kill(os.getpid(), signal.SIGHUP)
             assert stopped == []
             os.kill(os.getpid(), signal.SIGTERM)
