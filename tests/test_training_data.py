@@ -10,18 +10,20 @@ from make_photographs import write_photographs
 from augment import another_camera, another_frame
 from composites import Composites
 from crisp import crisp
+from label import make_label, store
 from photographs import Photographs
 from raycast import BOX, CYLINDER, ELLIPSOID, HALL, SKY, cast
 from rooms import Rooms
 from samples import Sample
 from shapes import draw_person, draw_shape
+from suitable import Seen, fitted, flaw
 
 SIZE = (96, 160)
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Photographs:
-    return Photographs(write_photographs(tmp_path_factory.mktemp("photographs")), "train")
+    return Photographs([write_photographs(tmp_path_factory.mktemp("photographs"))], "train")
 
 
 def test_a_crop_keeps_picture_and_label_together(photographs: Photographs) -> None:
@@ -171,7 +173,7 @@ def test_rooms_come_with_inverse_depth(photographs: Photographs) -> None:
 
 def test_photographs_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Photographs(tmp_path, "train")
+        Photographs([tmp_path], "train")
 
 
 def slope_with_a_thing_in_front(sigma: float) -> np.ndarray:
@@ -204,7 +206,80 @@ def test_labels_are_made_crisp_on_demand(tmp_path: Path) -> None:
     soft = cv2.resize(slope_with_a_thing_in_front(3.0), (128, 192))
     cv2.imwrite(str(folder / "labels" / "0.jpg"), soft, [cv2.IMWRITE_JPEG_QUALITY, 100])
     plain, stepped = (
-        Photographs(folder, "train", steps=steps).whole(0).inverse_depth for steps in (False, True)
+        Photographs([folder], "train", steps=steps).whole(0).inverse_depth
+        for steps in (False, True)
     )
     assert np.abs(np.diff(stepped)).max() > 2 * np.abs(np.diff(plain)).max()
     assert np.abs(stepped - plain).mean() < 0.02
+
+
+class TestLabels:
+    """A teacher whose answer is known: how red a picture is, at the scale and shift of its run."""
+
+    @pytest.fixture
+    def picture(self) -> np.ndarray:
+        rng = np.random.default_rng(1)
+        rough = rng.integers(0, 256, (12, 18, 3), np.uint8)
+        grain = rng.integers(-20, 20, (256, 384, 3))
+        smooth = cv2.resize(rough, (384, 256), interpolation=cv2.INTER_NEAREST).astype(int)
+        return np.clip(smooth + grain, 0, 255).astype(np.uint8)
+
+    def test_scale_and_shift_of_runs_do_not_matter(self, picture: np.ndarray) -> None:
+        runs = iter([(1, 0), (3, 5), (0.5, 1), (2, -9), (1, 1), (7, 0)])
+
+        def teacher(seen: np.ndarray) -> np.ndarray:
+            scale, shift = next(runs)
+            return (scale * cv2.GaussianBlur(seen[..., 0] / 255, (0, 0), 4) + shift).astype("f4")
+
+        label, confidence, spread = make_label(picture, teacher)
+        true = cv2.GaussianBlur(picture[..., 0] / 255, (0, 0), 4)
+        assert np.corrcoef(label.ravel(), true.ravel())[0, 1] > 0.97
+        assert confidence.mean() > 0.75
+        assert spread == pytest.approx(np.subtract(*np.percentile(true, (97.5, 2.5))), rel=0.1)
+
+    def test_what_runs_disagree_about_is_not_believed(self, picture: np.ndarray) -> None:
+        rng = np.random.default_rng(2)
+
+        def teacher(seen: np.ndarray) -> np.ndarray:
+            depth = cv2.GaussianBlur(seen[..., 0] / 255, (0, 0), 4)
+            middle = seen.shape[1] // 2
+            depth[:, :middle] += 0.5 * rng.normal(size=depth[:, :middle].shape)
+            return depth.astype(np.float32)
+
+        confidence = make_label(picture, teacher)[1]
+        # half of the runs are mirrored, and so every side is disturbed in some of them
+        assert confidence.mean() < 0.5
+
+    def test_what_is_stored_can_be_trained_on(self, picture: np.ndarray, tmp_path: Path) -> None:
+        for part in ("images", "labels", "conf"):
+            (tmp_path / part).mkdir()
+        label = np.linspace(0.5, 2.5, picture[..., 0].size, dtype=np.float32).reshape(256, 384)
+        confidence = np.full((256, 384), 0.5, np.float32)
+        numbers = store(tmp_path, "src_000007.jpg", picture, label, confidence)
+        index = {"name": "src_000007.jpg", **numbers}
+        lines = [",".join(index), ",".join(map(str, index.values()))]
+        (tmp_path / "index.csv").write_text("\n".join(lines))
+        sample = Photographs([tmp_path], "train").whole(0)
+        np.testing.assert_allclose(sample.inverse_depth, label, atol=0.03)
+        np.testing.assert_allclose(sample.confidence, 0.2 + 0.8 * 0.5, atol=0.01)
+        assert cv2.PSNR(sample.picture, picture) > 20
+
+    def test_what_is_suitable(self, picture: np.ndarray) -> None:
+        assert flaw(picture) == ""
+        assert flaw(np.repeat(picture[..., :1], 3, axis=2)) == "grey or of one hue"
+        assert flaw(cv2.GaussianBlur(picture, (0, 0), 6)) == "blurred"
+        assert flaw(picture // 8) in ("dark", "on black", "flat", "grey or of one hue")
+        framed = cv2.copyMakeBorder(picture, 40, 40, 0, 0, cv2.BORDER_CONSTANT)
+        kept = fitted(framed)
+        assert kept is not None
+        assert min(kept.shape[:2]) == 256
+        assert kept[0].mean() > 60  # the bars are gone
+        assert fitted(picture[:100]) is None
+
+    def test_near_duplicates(self, picture: np.ndarray) -> None:
+        seen = Seen()
+        assert seen.add(picture)
+        smaller = cv2.resize(picture, (300, 200), interpolation=cv2.INTER_AREA)
+        assert not seen.add(smaller)
+        assert not seen.add(np.ascontiguousarray(smaller[:, ::-1]))
+        assert seen.add(np.ascontiguousarray(picture[::-1]))

@@ -1,4 +1,4 @@
-"""Photographs with a teacher's labels (../shared/distill has such a set, and says how it is made).
+"""Photographs with a teacher's labels, as label.py makes them (../shared/distill is such a set).
 
 A folder with `index.csv` (columns name, label_min, label_max, split), `images/*.jpg`,
 `labels/*.jpg` (8 bits, 0..255 for label_min..label_max) and `conf/*.png` (8 bits, smaller).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,22 +38,24 @@ class Photographs:
     """All photographs of one split, decoded into memory (about 0.4 MB each)."""
 
     def __init__(
-        self, folder: Path, split: str, *, least_crop: float = 1.0, steps: bool = False
+        self, folders: Sequence[Path], split: str, *, least_crop: float = 1.0, steps: bool = False
     ) -> None:
         """Read them.
 
         Args:
-            folder: see the module.
+            folders: see the module.
             split: of `index.csv`.
             least_crop: what is drawn is at least this share of the width that fits.
             steps: make the labels' soft edges steps (`crisp`).
 
         Raises:
-            FileNotFoundError: the folder holds no such set.
+            FileNotFoundError: a folder holds no such set.
         """
-        with (folder / "index.csv").open(newline="") as index:
-            rows = [row for row in csv.DictReader(index) if row["split"] == split]
-        self._all = [_read(folder, row, steps=steps) for row in rows]
+        self._all: list[_Photograph] = []
+        for folder in folders:
+            with (folder / "index.csv").open(newline="") as index:
+                rows = [row for row in csv.DictReader(index) if row["split"] == split]
+            self._all += [_read(folder, row, steps=steps) for row in rows]
         self._least_crop = least_crop
 
     def __len__(self) -> int:

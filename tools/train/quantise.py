@@ -61,7 +61,7 @@ def main() -> None:
     quantize_static(
         prepared,
         static,
-        _Pictures(Photographs(options.data, "val")),
+        _Pictures(Photographs([options.data], "val")),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,

@@ -260,7 +260,9 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="photographs with labels (photographs.py)")
+    parser.add_argument(
+        "data", type=Path, nargs="+", help="folders of photographs with labels (photographs.py)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     parser.add_argument(
         "--start",
