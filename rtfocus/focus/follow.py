@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 
 from rtfocus.focus.plane import FocusPoint, disparity_at
-from rtfocus.focus.template import Match, Place, Template, View
+from rtfocus.focus.template import Glance, Match, Place, Template
 from rtfocus.frame import Image, Map
 
 _THUMBNAIL = 256
@@ -95,24 +95,24 @@ class Follower:
             time: of the frame in seconds.
             cut: this frame begins another scene.
         """
-        view = View(thumbnail, disparity)
+        glance = Glance(thumbnail, disparity)
         if self._pursuit is None:
-            self._pursuit = _Pursuit(view, self._point, time)
+            self._pursuit = _Pursuit(glance, self._point, time)
         else:
-            self._pursuit.update(view, time, cut=cut)
+            self._pursuit.update(glance, time, cut=cut)
         return self._pursuit.track
 
 
 class _Pursuit:
     """A thing on its way, from the first frame on."""
 
-    def __init__(self, view: View, point: FocusPoint, time: float) -> None:
-        self._template = Template(view, point)
+    def __init__(self, glance: Glance, point: FocusPoint, time: float) -> None:
+        self._template = Template(glance, point)
         self._place = self._template.place
         self._first_unit = self._place.unit
         # The point that was clicked need not be the middle of the box.
         self._offset = (
-            (point.x * view.aspect - self._place.x) / self._place.unit,
+            (point.x * glance.aspect - self._place.x) / self._place.unit,
             (point.y - self._place.y) / self._place.unit,
         )
         self._time = time
@@ -122,33 +122,33 @@ class _Pursuit:
         self._grow = True  # whether the next other scale to try is larger
         self._lost_since = -math.inf
         self._glimpse: Place | None = None  # where the lost thing seemed to be in the last frame
-        self.track = self._report(view, self._template.expected)
+        self.track = self._report(glance, self._template.expected)
 
-    def update(self, view: View, time: float, *, cut: bool) -> None:
+    def update(self, glance: Glance, time: float, *, cut: bool) -> None:
         """Take one more frame into account."""
         # After a long pause a motion says nothing any more.
         elapsed, self._time = min(max(time - self._time, 0.0), _COASTING), time
         if cut:
-            self._at_cut(view)
+            self._at_cut(glance)
         if self.track.lost:
-            self._seek(view, time)
+            self._seek(glance, time)
         else:
-            self._keep_up(view, elapsed)
+            self._keep_up(glance, elapsed)
 
-    def _keep_up(self, view: View, elapsed: float) -> None:
+    def _keep_up(self, glance: Glance, elapsed: float) -> None:
         template = self._template
         place, near = self._place, template.expected
         template.expected += self._approach * elapsed
         reach = round(min(_REACH + _PER_SECOND * elapsed, _WIDEST_STEP))
-        match = template.search(view, self._ahead(elapsed), reach, _SPREAD)
+        match = template.search(glance, self._ahead(elapsed), reach, _SPREAD)
         if self._is_due():
-            match = self._fit_scale(view, match)
+            match = self._fit_scale(glance, match)
         if match.at_depth < _LOST_DEPTH or match.alike < _UNLIKE:
             template.expected = near
             self._lost_since, self._glimpse = self._time, None
             self.track = replace(self.track, lost=True)
             return
-        self._accept(view, match, elapsed)
+        self._accept(glance, match, elapsed)
         if elapsed > 0:
             self._learn_motion(place, near, match, elapsed)
 
@@ -165,12 +165,12 @@ class _Pursuit:
                 down + share * ((match.place.y - place.y) / elapsed - down),
             )
 
-    def _seek(self, view: View, time: float) -> None:
+    def _seek(self, glance: Glance, time: float) -> None:
         if not self._is_due():
             return
         since = max(time - self._lost_since, 0.0)
         reach = round(min(_WIDEST_STEP + _PER_SECOND / 4 * since, _FARTHEST))
-        match = self._template.search(view, self._ahead(min(since, _COASTING)), reach, reach)
+        match = self._template.search(glance, self._ahead(min(since, _COASTING)), reach, reach)
         before, self._glimpse = self._glimpse, None
         if match.at_depth < _FOUND_DEPTH or match.alike < _ALIKE:
             return
@@ -178,14 +178,14 @@ class _Pursuit:
             self._glimpse = match.place
             return
         self._speed, self._approach = (0.0, 0.0), 0.0
-        self._accept(view, match, 0.0)
+        self._accept(glance, match, 0.0)
 
-    def _at_cut(self, view: View) -> None:
+    def _at_cut(self, glance: Glance) -> None:
         """Lose the thing, and put the plane on what is at its point now."""
         point = FocusPoint(self.track.x, self.track.y)
         self._speed, self._approach = (0.0, 0.0), 0.0
         self._lost_since, self._glimpse, self._done_at = -math.inf, None, -math.inf
-        seen = disparity_at(point, view.disparity)
+        seen = disparity_at(point, glance.disparity)
         self.track = replace(self.track, lost=True, disparity=seen)
 
     def _ahead(self, elapsed: float) -> Place:
@@ -200,7 +200,7 @@ class _Pursuit:
         self._done_at = self._time
         return True
 
-    def _fit_scale(self, view: View, match: Match) -> Match:
+    def _fit_scale(self, glance: Glance, match: Match) -> Match:
         """The match, or a better one a little larger or smaller, tried in turns."""
         if match.at_depth < _WHOLE:
             return match
@@ -209,26 +209,26 @@ class _Pursuit:
         unit = match.place.unit * step
         if not 1 / _LARGEST_SCALE < unit / self._first_unit < _LARGEST_SCALE:
             return match
-        other = self._template.search(view, replace(match.place, unit=unit), 2, _SPREAD)
+        other = self._template.search(glance, replace(match.place, unit=unit), 2, _SPREAD)
         return other if other.score > match.score + 0.02 else match
 
-    def _accept(self, view: View, match: Match, elapsed: float) -> None:
+    def _accept(self, glance: Glance, match: Match, elapsed: float) -> None:
         template = self._template
         self._place = match.place
         if match.at_depth >= _FOUND_DEPTH:
-            template.learn(view, match.place, _share(elapsed, _LEARNT_IN))
+            template.learn(glance, match.place, _share(elapsed, _LEARNT_IN))
         template.expected += _share(elapsed, _NEARED_IN) * (match.disparity - template.expected)
-        self.track = self._report(view, match.disparity)
+        self.track = self._report(glance, match.disparity)
 
-    def _report(self, view: View, disparity: float) -> Track:
+    def _report(self, glance: Glance, disparity: float) -> Track:
         template, place = self._template, self._place
         half = template.size[0] / 2 * place.unit, template.size[1] / 2 * place.unit
-        x = (place.x + self._offset[0] * place.unit) / view.aspect
+        x = (place.x + self._offset[0] * place.unit) / glance.aspect
         y = place.y + self._offset[1] * place.unit
         box = (
-            _inside((place.x - half[0]) / view.aspect),
+            _inside((place.x - half[0]) / glance.aspect),
             _inside(place.y - half[1]),
-            _inside((place.x + half[0]) / view.aspect),
+            _inside((place.x + half[0]) / glance.aspect),
             _inside(place.y + half[1]),
         )
         return Track(_inside(x), _inside(y), box, disparity, lost=False)

@@ -65,7 +65,7 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class _Glance:
     """One frame: its depth, a clock in seconds, whether it is a cut, and how to get its picture."""
 
     disparity: Disparity
@@ -75,7 +75,7 @@ class _View:
 
 
 class _Pursuit(Protocol):
-    def see(self, view: _View) -> Sight:
+    def see(self, glance: _Glance) -> Sight:
         """What is to be in focus in one more frame."""
 
 
@@ -121,17 +121,17 @@ class Steering:
         """
         jumped = not 0 <= time - self._time < _JUMP_S
         self._time = time
-        view = _View(disparity, now, disparity.cut or jumped, picture)
+        glance = _Glance(disparity, now, disparity.cut or jumped, picture)
         ruled = self._is_ruled
         asked = self._take_changes(jumped)
         if self._is_ruled:
-            sight, f_number = self._timeline.see(view, time, self.state.f_number)
+            sight, f_number = self._timeline.see(glance, time, self.state.f_number)
         else:
-            sight, f_number = self._pursuit.see(view), self.state.f_number
+            sight, f_number = self._pursuit.see(glance), self.state.f_number
         new = asked or sight.new or ruled != self._is_ruled
         if new and self._plane is not None:
             self._take_rack(self._plane, now)
-        cut = view.cut and not asked
+        cut = glance.cut and not asked
         self._plane = self._rack.update(sight.disparity, now, new=new, cut=cut)
         return Aim(self._plane, f_number, sight, distance_of(self._plane, disparity))
 
@@ -204,9 +204,9 @@ class _Point:
     def __init__(self, point: FocusPoint) -> None:
         self._point, self._steady = point, SteadyPlane()
 
-    def see(self, view: _View) -> Sight:
-        seen = disparity_at(self._point, view.disparity.values)
-        return Sight(self._steady.update(seen, view.now, cut=view.cut))
+    def see(self, glance: _Glance) -> Sight:
+        seen = disparity_at(self._point, glance.disparity.values)
+        return Sight(self._steady.update(seen, glance.now, cut=glance.cut))
 
 
 class _Fixed:
@@ -215,9 +215,9 @@ class _Fixed:
     def __init__(self, focus: Focus) -> None:
         self._value, self._metric = focus.value or 0.0, focus.mode == "distance"
 
-    def see(self, view: _View) -> Sight:
+    def see(self, glance: _Glance) -> Sight:
         if self._metric:
-            return Sight(disparity_of_distance(self._value, view.disparity))
+            return Sight(disparity_of_distance(self._value, glance.disparity))
         return Sight(self._value)
 
 
@@ -227,10 +227,12 @@ class _Thing:
     def __init__(self, point: FocusPoint) -> None:
         self._follower, self._steady = Follower(point), SteadyPlane()
 
-    def see(self, view: _View) -> Sight:
-        thumbnail = reduce(view.picture())
-        track = self._follower.update(thumbnail, view.disparity.values, view.now, cut=view.cut)
-        plane = self._steady.update(track.disparity, view.now, cut=view.cut)
+    def see(self, glance: _Glance) -> Sight:
+        thumbnail = reduce(glance.picture())
+        track = self._follower.update(
+            thumbnail, glance.disparity.values, glance.now, cut=glance.cut
+        )
+        plane = self._steady.update(track.disparity, glance.now, cut=glance.cut)
         return Sight(plane, "lost" if track.lost else "locked", (track.x, track.y))
 
 
@@ -240,12 +242,12 @@ class _Faces:
     def __init__(self, detector: FaceDetector, point: FocusPoint) -> None:
         self._chooser, self._steady = FaceChooser(detector, point), SteadyPlane()
 
-    def see(self, view: _View) -> Sight:
-        found = self._chooser.update(view.picture(), view.now, cut=view.cut)
+    def see(self, glance: _Glance) -> Sight:
+        found = self._chooser.update(glance.picture(), glance.now, cut=glance.cut)
         if found.changed:
             self._steady = SteadyPlane()
-        seen = disparity_at(found.point, view.disparity.values)
-        plane = self._steady.update(seen, view.now, cut=view.cut)
+        seen = disparity_at(found.point, glance.disparity.values)
+        plane = self._steady.update(seen, glance.now, cut=glance.cut)
         tracking: Literal["locked", "lost"] = "lost" if found.chosen is None else "locked"
         place = (found.point.x, found.point.y)
         return Sight(plane, tracking, place, found.faces, found.chosen, found.changed)
@@ -264,7 +266,7 @@ class _Timeline:
         before, self._last = self._last, sum(f.time <= time for f in self.keyframes.frames)
         return before is not None and before != self._last
 
-    def see(self, view: _View, time: float, f_number: float) -> tuple[Sight, float]:
+    def see(self, glance: _Glance, time: float, f_number: float) -> tuple[Sight, float]:
         """What is to be in focus at a time, and the f-number then."""
         moment = self.keyframes.at(time, f_number)
         assert moment is not None  # only asked where there are keyframes
@@ -273,8 +275,8 @@ class _Timeline:
             if isinstance(target, FocusDisparity):
                 return target.value
             steady = self._steady.setdefault(target, SteadyPlane())
-            seen = disparity_at(target, view.disparity.values)
-            return steady.update(seen, view.now, cut=view.cut)
+            seen = disparity_at(target, glance.disparity.values)
+            return steady.update(seen, glance.now, cut=glance.cut)
 
         target = moment.target
         place = (target.x, target.y) if isinstance(target, FocusPoint) else None

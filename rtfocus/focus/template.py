@@ -89,7 +89,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Glance:
     """One frame to look at: a reduced picture, and disparity of any size."""
 
     image: Image
@@ -118,25 +118,25 @@ class View:
 class Template:
     """A thing's colours, on a grid of at most 24 x 24, and which of its pixels are the thing."""
 
-    def __init__(self, view: View, point: FocusPoint) -> None:
+    def __init__(self, glance: Glance, point: FocusPoint) -> None:
         """Learn the thing at a point: what hangs together around it in disparity."""
-        self.expected = disparity_at(point, view.disparity)
-        self.place, self.size, self._relief = _outline(view, point, self.expected)
-        self._colours, disparity = view.sample(self.place, self.size)
+        self.expected = disparity_at(point, glance.disparity)
+        self.place, self.size, self._relief = _outline(glance, point, self.expected)
+        self._colours, disparity = glance.sample(self.place, self.size)
         self._mask = self._likely(disparity)
 
-    def search(self, view: View, around: Place, reach: int, spread: float) -> Match:
+    def search(self, glance: Glance, around: Place, reach: int, spread: float) -> Match:
         """The best place near another.
 
         Args:
-            view: the frame.
+            glance: the frame.
             around: the middle of the search, and the scale.
             reach: half the width of the search, in pixels of the template.
             spread: standard deviation of how far the thing is expected from the middle, in the
                 same pixels.
         """
         width, height = self.size
-        colours, disparity = view.sample(around, (width + 2 * reach, height + 2 * reach))
+        colours, disparity = glance.sample(around, (width + 2 * reach, height + 2 * reach))
         likely = self._likely(disparity)
         hidden = np.float32(_HIDDEN_WEIGHT) * (disparity > self.expected) * (disparity < _NOWHERE)
         scores = self._scores(colours, likely, np.maximum(likely, hidden), reach, spread)
@@ -158,10 +158,10 @@ class Template:
             disparity=self._disparity_of(disparity[box][seen > 0.15]),
         )
 
-    def learn(self, view: View, place: Place, share: float) -> None:
+    def learn(self, glance: Glance, place: Place, share: float) -> None:
         """Take over a share of how the thing looks now."""
         # Sampled at the very place: a fraction of a pixel beside it, the template would wander.
-        colours, disparity = view.sample(place, self.size)
+        colours, disparity = glance.sample(place, self.size)
         likely = self._likely(disparity)
         # What is nearer, or beyond the edge, hides the thing and teaches nothing about it.
         seen = np.float32(share) * np.where(disparity > self.expected, likely, np.float32(1))
@@ -219,15 +219,15 @@ def _squares(colours: Colours) -> Map:
 
 
 def _outline(
-    view: View, point: FocusPoint, expected: float
+    glance: Glance, point: FocusPoint, expected: float
 ) -> tuple[Place, tuple[int, int], float]:
     """The box around the thing at a point, its size in pixels of a template, and its relief.
 
     The relief is how much its disparity differs from that at the point.
     """
     unit = _LARGEST / (2 * _SIDE)
-    middle = Place(point.x * view.aspect, point.y, unit)
-    disparity = _warp(view.disparity, middle, (2 * _SIDE + 1, 2 * _SIDE + 1), 1, view.aspect)
+    middle = Place(point.x * glance.aspect, point.y, unit)
+    disparity = _warp(glance.disparity, middle, (2 * _SIDE + 1, 2 * _SIDE + 1), 1, glance.aspect)
     away = np.abs(disparity - expected)
     near = (away <= _LARGEST_RELIEF).astype(np.uint8)
     near[_SIDE, _SIDE] = 1
