@@ -138,7 +138,7 @@ class Server:
         )
         server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=_serve, args=[server, self._bound], name="rtfocus-server", daemon=True
+            target=server.run, args=[[self._bound]], name="rtfocus-server", daemon=True
         )
 
         def stop() -> None:
@@ -175,10 +175,6 @@ class Server:
             time.sleep(0.01)  # uvicorn has a flag for it, and no event
         self.stop()
         raise OutputError("the server did not start; -v shows why")
-
-
-def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
-    server.run(sockets=[bound])
 
 
 def _require_extra() -> None:
