@@ -310,7 +310,8 @@ class VideoReader(Reader):
         """Whether index, box or header of the file promise more than there is."""
         index = self._stream.index_entries
         local = not is_address(self._source)
-        if local and len(index) and index[-1].pos + index[-1].size > os.path.getsize(self._source):
+        size = self._container.size  # below 0 where a server does not say
+        if len(index) and 0 < size < index[-1].pos + index[-1].size:
             return True
         if local and self._container.format.name in _IN_BOXES:
             return ends_within_a_box(Path(self._source))

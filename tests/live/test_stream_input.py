@@ -202,12 +202,14 @@ def web_server(folder: Path) -> Iterator[str]:
 
 
 def test_a_clip_on_a_web_server_is_a_file_with_its_sound(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+    clip, random = tmp_path / "clip.mp4", np.random.default_rng(0)
+    index_first = {"movflags": "faststart"}
+    with av.open(str(clip), "w", container_options=index_first) as container:
         out = container.add_stream("libx264", rate=30)
         out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("aac", rate=48000)
-        for i in range(45):
-            image = np.full((48, 64, 3), 5 * i, np.uint8)
+        for _ in range(45):
+            image = random.integers(0, 256, (48, 64, 3), np.uint8)
             container.mux(out.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 72000), np.float32), "fltp", "mono")
         samples.sample_rate = 48000
@@ -223,6 +225,11 @@ def test_a_clip_on_a_web_server_is_a_file_with_its_sound(tmp_path: Path) -> None
         assert job.run().frames == 45
         with pytest.raises(InputError):
             open_job(f"{address}/nowhere.mp4", [str(tmp_path / "no.mp4")], Settings())
+        (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
+        cut = tmp_path / "kept.mp4"
+        with pytest.raises(InputCutShort, match=r"of 45 frames"):
+            open_job(f"{address}/cut.mp4", [str(cut)], Settings(depth_size=(32, 64))).run()
+        assert cut.exists()
     with av.open(str(made)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 45
     with av.open(str(made)) as container:
