@@ -10,6 +10,7 @@ from typing import Any
 from rtfocus.errors import UsageError
 from rtfocus.live.job import LiveJob, is_live_source, is_watched
 from rtfocus.pipeline import Job, Summary
+from rtfocus.readers.address import shown
 from rtfocus.readers.stream import is_clip, is_web, open_address
 from rtfocus.settings import Settings
 
@@ -45,7 +46,8 @@ def open_job(
         first.close()
     if settings.record_original is not None:
         raise UsageError(
-            f"--record-original keeps what is live; {source!r} is there already. Leave it out"
+            f"--record-original keeps what is live; {shown(source)!r} is there already. Leave it "
+            "out."
         )
     return job
 

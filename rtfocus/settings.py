@@ -114,7 +114,8 @@ class Settings:
         Whole,
         _option(
             DEPTH,
-            "Run the network on every Nth frame; those between keep its depth, after a cut too.",
+            "Run the network on every Nth frame, and at cuts (but for live video and GPUs); those "
+            "between keep its depth.",
         ),
     ] = 1
     flip: Annotated[

@@ -12,6 +12,7 @@ import numpy as np
 from rtfocus.align import align
 from rtfocus.frame import Disparity, Frame, Map, Scale
 from rtfocus.normalise import Normaliser
+from rtfocus.shots import Shots
 
 _LONGEST = 127
 """Frames that a still pixel remembers at strength 1."""
@@ -23,12 +24,8 @@ _OWN = 0.7
 """Weight of a single pixel's residual, against that of a window."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_THUMBNAIL = (32, 18)
-_CUT_PICTURE = 24.0
-"""Mean difference of thumbnails in levels, beyond which a cut is possible (a pan stays below)."""
-
 _CUT_DEPTH = 0.12
-"""Misfit of the depth maps that makes it one (a flash changes the picture but not the depth)."""
+"""Misfit of the depth maps that makes a cut of what may be one by the picture."""
 
 
 @dataclass(slots=True)
@@ -65,7 +62,7 @@ class Smoother:
         self._normaliser = Normaliser(scale)
         self._last: _Measured | None = None
         self._raw: Map | None = None
-        self._thumbnail: Map | None = None
+        self._shots = Shots()
 
     def set_strength(self, strength: float) -> None:
         """Use another length of the memory from the next map on; any thread may."""
@@ -104,6 +101,7 @@ class Smoother:
             self._last = replace(previous, frame=frame, aligned=None, cut=False)
             return self._last
         grey = _grey(frame, disparity)
+        may_be_cut = self._shots.may_begin(grey)
         if previous is None or previous.value.shape != disparity.shape:
             return self._start(disparity, frame, grey)
         aligned, misfit = disparity, 0.0
@@ -113,7 +111,7 @@ class Smoother:
         else:
             spread = float(np.ptp(previous.value)) or 1.0
             misfit = float(np.median(np.abs(disparity - previous.value))) / spread
-        if self._is_cut(grey, misfit):
+        if may_be_cut and misfit > _CUT_DEPTH:
             return self._start(disparity, frame, grey)
         change = _change(aligned - previous.value, _motion(previous.grey, grey))
         count = np.minimum(previous.count * (1 - change) + 1, self._longest)
@@ -124,17 +122,10 @@ class Smoother:
 
     def _start(self, disparity: Map, frame: Frame, grey: Map) -> _Measured:
         """Forget everything before this frame."""
-        self._thumbnail = _thumbnail(grey)
         cut = self._last is not None
         once = np.ones_like(disparity)
         self._last = _Measured(frame, grey, disparity, disparity, once, frame.index, cut)
         return self._last
-
-    def _is_cut(self, grey: Map, misfit: float) -> bool:
-        thumbnail, before = _thumbnail(grey), self._thumbnail
-        self._thumbnail = thumbnail
-        different = before is not None and float(np.abs(thumbnail - before).mean()) > _CUT_PICTURE
-        return different and misfit > _CUT_DEPTH
 
     def _release(self, waiting: deque[_Measured]) -> tuple[Frame, Disparity]:
         """The oldest frame that waits, with what those after it say."""
@@ -185,7 +176,3 @@ def _grey(frame: Frame, disparity: Map) -> Map:
     height, width = disparity.shape
     small = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-
-
-def _thumbnail(grey: Map) -> Map:
-    return cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)

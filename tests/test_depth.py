@@ -134,9 +134,19 @@ def test_an_asked_for_size_is_exact(network: Path) -> None:
 
 def test_every_third_frame_repeats_the_same_array(network: Path) -> None:
     source = load(network, every=3)
-    maps = [source.estimate(frame(noise(32, 48, seed), seed)) for seed in range(7)]
+    maps = [source.estimate(frame(noise(320, 480, seed), seed)) for seed in range(7)]
     runs = [index for index in range(7) if index == 0 or maps[index] is not maps[index - 1]]
     assert runs == [0, 3, 6]
+    source.close()
+
+
+def test_what_may_be_a_cut_is_not_waited_for(network: Path) -> None:
+    source = load(network, every=4)
+    dark, bright = np.full((32, 48, 3), 40, np.uint8), np.full((32, 48, 3), 90, np.uint8)
+    pictures = [dark, dark, bright, bright, bright, bright, bright, dark]
+    maps = [source.estimate(frame(picture, index)) for index, picture in enumerate(pictures)]
+    runs = [index for index in range(8) if index == 0 or maps[index] is not maps[index - 1]]
+    assert runs == [0, 2, 6, 7]
     source.close()
 
 

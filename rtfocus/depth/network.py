@@ -15,6 +15,7 @@ from rtfocus.depth.onnx_depth import OnnxDepth
 from rtfocus.depth.session import open_session, runtime_errors
 from rtfocus.device import Device
 from rtfocus.frame import Frame, Image, Map
+from rtfocus.shots import Shots
 
 
 class NetworkDepth(OnnxDepth):
@@ -45,7 +46,8 @@ class NetworkDepth(OnnxDepth):
                 in the picture's aspect.
             fine: at the card's `fine_size`, where it has one, rather than at its `size`.
             threads: that one run may use; 0 lets ONNX Runtime choose.
-            every: run on every Nth frame; those in between get the very same array again.
+            every: run on every Nth frame, and where another shot may begin; those in between get
+                the very same array again.
             flip: run on the mirrored picture too (`rtfocus.depth.flip`), at twice the cost.
 
         Raises:
@@ -60,6 +62,14 @@ class NetworkDepth(OnnxDepth):
         )
         self._tensor = np.empty((1, 3, *self.grid), np.float32)
         self._flip = flip
+        self._shots = Shots()
+
+    def estimate(self, frame: Frame) -> Map:
+        """See `OnnxDepth.estimate`; the network runs at what may be a cut, too."""
+        if self._every > 1 and self._shots.may_begin(frame.image):
+            self._last = None
+        disparity: Map = super().estimate(frame)
+        return disparity
 
     def _infer(self, frame: Frame) -> Map:
         prepare(frame.image, self._gain, self._bias, self._tensor)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from rtfocus.errors import InputError, UsageError
-from rtfocus.readers.address import is_address
+from rtfocus.readers.address import is_address, shown
 from rtfocus.readers.base import Reader
 from rtfocus.readers.camera import is_camera, open_camera
 from rtfocus.readers.decoding import Decoding
@@ -47,8 +47,8 @@ def open_reader(
     """
     if rate is not None and not Path(source).is_dir():
         raise UsageError(
-            f"a rate ({rate}) was given for {source!r}, but only a directory of images takes one. "
-            "Leave it out."
+            f"a rate ({rate}) was given for {shown(source)!r}, but only a directory of images "
+            "takes one. Leave it out."
         )
     if source == "pattern" or source.startswith("pattern:"):
         return PatternReader(source, start)

@@ -47,9 +47,14 @@ def check_address(url: str, schemes: tuple[str, ...]) -> str:
     return scheme
 
 
-def shown(url: str) -> str:
-    """The URL without what is secret: the password, and the stream key of rtmp."""
-    scheme, _, rest = url.partition("://")
+def shown(name: str) -> str:
+    """The name of an input or output without what a URL has that is secret.
+
+    That is the password, and the stream key of rtmp.
+    """
+    if not is_address(name):
+        return name
+    scheme, _, rest = name.partition("://")
     place, slash, path = rest.partition("/")
     if "@" in place:
         user, _, host = place.rpartition("@")

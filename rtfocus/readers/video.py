@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from rtfocus.errors import InputCutShort, InputError
 from rtfocus.frame import Frame, StreamInfo
-from rtfocus.readers.address import for_ffmpeg, is_address
+from rtfocus.readers.address import for_ffmpeg, is_address, shown
 from rtfocus.readers.base import Reader
 from rtfocus.readers.boxes import ends_within_a_box
 from rtfocus.readers.colour import ColourConverter
@@ -72,7 +72,7 @@ class VideoReader(Reader):
             start: see `open_reader`. What lies before is skipped when iterating, so that `close`
                 can end that.
         """
-        self._source, self._start = source, start
+        self._source, self._name, self._start = source, shown(source), start
         self._lock = threading.Lock()
         self._closed = False
         self._warned = False
@@ -86,7 +86,7 @@ class VideoReader(Reader):
             first = self._first_picture()
             self._size = first.width, first.height
             self._orientation = orientation(first)
-            self._colour = ColourConverter(source, self._stream.codec_context.name)
+            self._colour = ColourConverter(self._name, self._stream.codec_context.name)
             if decoding is not None and on_device is not None:
                 first = self._stay_or_leave(decoding, first)
             self._info = self._describe(first)
@@ -94,7 +94,7 @@ class VideoReader(Reader):
                 _log.warning(
                     "%s: interlaced; its fields stay woven, and moving things keep their combs. "
                     "Deinterlace it first, as in: ffmpeg -i IN -vf bwdif OUT.mp4",
-                    source,
+                    self._name,
                 )
         except BaseException:
             self._container.close()
@@ -187,7 +187,7 @@ class VideoReader(Reader):
         if first is None:
             reason = f" ({self._damage})" if self._damage else ""
             raise InputError(
-                f"{self._source!r} holds no picture that can be decoded{reason}. {_CHECK}"
+                f"{self._name!r} holds no picture that can be decoded{reason}. {_CHECK}"
             )
         self._pictures = chain(iter([first]), self._pictures)
         return first
@@ -256,7 +256,7 @@ class VideoReader(Reader):
             self._damage = str(error.strerror)
             if not self._warned:
                 self._warned = True
-                _log.warning("%s: damaged data is skipped (%s)", self._source, error.strerror)
+                _log.warning("%s: damaged data is skipped (%s)", self._name, error.strerror)
             return []
         if pictures:
             self._damage = ""
@@ -275,7 +275,7 @@ class VideoReader(Reader):
         if self._orientation.transpose:
             width, height, aspect = height, width, 1 / aspect
         return StreamInfo(
-            source=self._source,
+            source=self._name,
             kind="video",
             width=width,
             height=height,
@@ -302,7 +302,7 @@ class VideoReader(Reader):
             )
         reason = f" ({self._damage})" if self._damage else ""
         raise InputCutShort(
-            f"{self._source!r} is cut short{reason}: {read} could be read. What was made of them "
+            f"{self._name!r} is cut short{reason}: {read} could be read. What was made of them "
             "is kept; for the rest, copy or download the file again."
         )
 
@@ -325,7 +325,7 @@ class VideoReader(Reader):
     ) -> InputCutShort:
         old, new = "{}x{}".format(*size), f"{picture.width}x{picture.height}"
         return InputCutShort(
-            f"{self._source!r} changes its picture size from {old} to {new} after {frames} frames, "
+            f"{self._name!r} changes its picture size from {old} to {new} after {frames} frames, "
             f"at {float(time):.2f} s. What was made of those is kept; bring the clip to one size "
             f"first, as in: ffmpeg -i IN -vf scale={size[0]}:{size[1]} OUT.mp4"
         )
@@ -338,7 +338,7 @@ def open_container(source: str) -> av.container.InputContainer:
         return av.open(for_ffmpeg(source), metadata_errors="replace", timeout=timeout)
     except av.FFmpegError as error:
         raise InputError(
-            f"{source!r} cannot be read as a video or an image ({error.strerror}). {_CHECK}"
+            f"{shown(source)!r} cannot be read as a video or an image ({error.strerror}). {_CHECK}"
         ) from error
 
 
@@ -348,13 +348,13 @@ def main_stream(source: str, container: av.container.InputContainer) -> VideoStr
     if not streams:
         held = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise InputError(
-            f"{source!r} holds no video, only {held}. Give a file with a video stream."
+            f"{shown(source)!r} holds no video, only {held}. Give a file with a video stream."
         )
     known = [stream for stream in streams if stream.codec_context is not None]
     if not known:
         raise InputError(
-            f"{source!r} holds video that this FFmpeg cannot decode. Convert it first, as in: "
-            "ffmpeg -i IN OUT.mp4"
+            f"{shown(source)!r} holds video that this FFmpeg cannot decode. Convert it first, as "
+            "in: ffmpeg -i IN OUT.mp4"
         )
     return max(known, key=lambda stream: stream.width * stream.height)
 
