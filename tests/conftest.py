@@ -13,9 +13,13 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from make_onnx import write_card, write_network
 
 from rtfocus.cli import main
 from rtfocus.frame import Frame, StreamInfo
+from rtfocus.render.aperture import Aperture
+from rtfocus.render.layered import LensRenderer
+from rtfocus.render.layers import TIERS
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("rtfocus", deadline=None)
@@ -62,6 +66,30 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int,
     # Else later tests would not see what is logged.
     logger.handlers, logger.propagate = before[:2]
     logger.setLevel(before[2])
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A good network with a good card."""
+    path = write_network(tmp_path / "mean.onnx")
+    write_card(path)
+    return path
+
+
+@pytest.fixture(
+    params=[("high", 1), ("high", 2), ("fast", 1), ("fast", 2)], ids="{0[0]}-{0[1]}".format
+)
+def renderer(request: pytest.FixtureRequest) -> Iterator[LensRenderer]:
+    name, threads = request.param
+    made = LensRenderer(TIERS[name], Aperture(), threads=threads)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["high", "fast"])
+def plain(request: pytest.FixtureRequest) -> LensRenderer:
+    """Without restored highlights: what the references know."""
+    return LensRenderer(TIERS[request.param], Aperture(), highlights=0)
 
 
 def make_info(

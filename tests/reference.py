@@ -130,3 +130,13 @@ def psnr(
     error = (a.astype(np.float64) - b) ** 2
     mean = error.mean() if where is None else error[where].mean()
     return float(10 * np.log10(255**2 / max(mean, 1e-9)))
+
+
+def texture(height: int, width: int, seed: int = 0, cell: int = 3) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    small = random.integers(30, 226, (-(-height // cell), -(-width // cell), 3), dtype=np.uint8)
+    return np.ascontiguousarray(small.repeat(cell, 0).repeat(cell, 1)[:height, :width])
+
+
+def const(height: int, width: int, radius: float) -> np.ndarray:
+    return np.full((height, width), radius, np.float32)
