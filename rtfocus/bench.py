@@ -68,6 +68,6 @@ def measure(size: str, frames: int, settings: Settings) -> dict[str, Any]:
     for stage in floors.stages.keys() & stages.keys():
         row = stages[stage]
         row |= floors.stages[stage]
-        row["share"] = round(row["floor_ms"] / row["gpu_ms_p50"], 4)
+        row["share"] = float(f"{row['floor_ms'] / row['gpu_ms_p50']:.4g}")
     report = {"device": str(device), "depth": depth.description, "size": size, "frames": frames}
     return report | ({"rates": floors.rates} if floors.rates else {}) | {"stages": stages}

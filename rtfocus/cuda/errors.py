@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from rtfocus.cuda.context import ignore_captures
 from rtfocus.errors import DeviceError
 
 _REMEDIES = {
@@ -44,6 +45,7 @@ def device_errors() -> Iterator[None]:
     """Turn what CuPy raises within into a DeviceError."""
     cupy: Any = import_cupy()
     cuda = cupy.cuda
+    ignore_captures()
     try:
         yield
     except cuda.memory.OutOfMemoryError as error:

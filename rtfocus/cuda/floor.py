@@ -76,6 +76,6 @@ def measure_floors(gpu: Gpu, needs: Mapping[str, Needs]) -> Floors:
         stages[stage] = {
             "megabytes": round(need.size / 1e6, 3),
             "gflop": round((need.single + need.half) / 1e9, 4),
-            "floor_ms": round(1000 * seconds, 4),
+            "floor_ms": float(f"{1000 * seconds:.4g}"),
         }
     return Floors({name: round(rate, 2) for name, rate in rates.items()}, stages)

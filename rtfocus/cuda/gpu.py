@@ -91,10 +91,14 @@ class Gpu:
             result: NDArray[Any] = array.get(stream=self.compute)
         return result
 
-    def record(self) -> Any:
-        """An event that comes when all work given to `compute` so far is done."""
+    def record(self, stream: Any = None) -> Any:
+        """An event that comes when all work given to a stream so far is done; None: `compute`.
+
+        Whoever waits for it sleeps.
+        """
         with device_errors(), self.device:
-            return self.compute.record()
+            event = self.cupy.cuda.Event(block=True, disable_timing=True)
+            return (stream or self.compute).record(event)
 
     def launch(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from rtfocus.cuda.tensorrt import tensorrt_version
 from rtfocus.depth.flip import blend_weights
 from rtfocus.depth.flops import network_flops
 from rtfocus.depth.onnx_depth import TYPES, OnnxDepth
-from rtfocus.depth.session import import_runtime, open_session, runtime_errors
+from rtfocus.depth.session import import_runtime, open_session, reason, runtime_errors
 from rtfocus.device import Device
 from rtfocus.errors import DeviceError, ModelError
 from rtfocus.frame import Frame
@@ -34,6 +35,9 @@ from rtfocus.frame import Frame
 _log = logging.getLogger("rtfocus")
 
 _TENSORRT = "TensorrtExecutionProvider"
+
+_OF_THE_GPU = re.compile(r"CUDA|CUDNN|CUBLAS|out of memory|failed to allocate", re.IGNORECASE)
+"""Messages of ONNX Runtime that say nothing against the network."""
 
 _MIRROR, _HALF, _BLEND = 1, 2, 4
 """Flags of the kernels."""
@@ -102,8 +106,10 @@ class CudaNetworkDepth(OnnxDepth):
             if not self._by_tensorrt:
                 try:
                     self._open(path, device, settings, graph=True)
-                except ModelError:  # not every network can be captured
+                except (DeviceError, ModelError) as error:  # not every network can be captured
                     self._open(path, device, settings, graph=False)
+                    self.description += " without a CUDA graph"
+                    _log.info("the depth network is not captured as a CUDA graph: %s", error)
         except BaseException:
             self._worker.shutdown()
             raise
@@ -225,7 +231,12 @@ class CudaNetworkDepth(OnnxDepth):
         try:
             run.result()
         except runtime_errors() as error:
-            raise self._failure(index, error) from error
+            if _OF_THE_GPU.search(str(error)) is None:
+                raise self._failure(index, error) from error
+            raise DeviceError(
+                f"the depth network cannot run on {self._device}: {reason(error)}. Close other "
+                "programs that use the GPU, and see what `rtfocus doctor` says."
+            ) from error
 
     def _convert(self, disparity: Array, *, mirror: bool) -> None:
         launch, (rows, columns) = partial(self._gpu.launch, "prepare"), self._map
@@ -252,7 +263,7 @@ class CudaNetworkDepth(OnnxDepth):
         host = self._free.pop() if self._free else gpu.empty_pinned((4,)).view(np.int32)
         with device_errors(), gpu.device:
             self._bad.get(stream=gpu.compute, out=host, blocking=False)
-            self._waiting.append(_Count(index, host, gpu.compute.record()))
+        self._waiting.append(_Count(index, host, gpu.record()))
 
     def _check_counts(self) -> None:
         """Look at the counts that have come."""

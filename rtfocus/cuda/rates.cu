@@ -1,4 +1,4 @@
-// Arithmetic that waits for nothing, to see how much of it a GPU does.
+// What the benchmark runs: arithmetic that waits for nothing, to see how much of it a GPU does, and a pause.
 
 #define CHAINS 8  // of sums in a thread, so that one need not wait for another
 
@@ -17,4 +17,16 @@ extern "C" __global__ __launch_bounds__(256) void multiply_add(
 #pragma unroll
     for (int i = 0; i < CHAINS; ++i) sum += value[i];
     out[thread] = sum;
+}
+
+// Does nothing for so long. One thread.
+extern "C" __global__ void idle(int nanoseconds) {
+#ifndef SHIM
+    u64 begun, now;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begun));
+    do {
+        __nanosleep(1000);
+        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+    } while (now - begun < nanoseconds);
+#endif
 }

@@ -65,8 +65,7 @@ class Uploader:
             planes = Planes(luma, tuple(chroma))
         else:
             slot = self._next_slot(0)
-            with device_errors(), gpu.device:
-                slot.done = gpu.cupy.cuda.Stream.null.record()  # where the decoder works
+            slot.done = gpu.record(gpu.cupy.cuda.Stream.null)  # where the decoder works
         return _Started(frame, slot, lambda: self._converter.to_rgb(picture, planes))
 
     def _copy(self, parts: tuple[NDArray[Any], ...], memory: Array) -> _Slot:
@@ -79,9 +78,9 @@ class Uploader:
             at += part.nbytes
         with device_errors(), gpu.device:
             # The memory may have been another picture's, which work given so far still reads.
-            gpu.up.wait_event(gpu.compute.record())
+            gpu.up.wait_event(gpu.record())
             memory.set(slot.host, stream=gpu.up)
-            slot.done = gpu.up.record()
+        slot.done = gpu.record(gpu.up)
         return slot
 
     def _ready(self, started: _Started) -> Frame:
@@ -90,8 +89,7 @@ class Uploader:
             gpu.compute.wait_event(slot.done)
         image = started.finish()
         slot.owner = started.frame  # kept until it has been read
-        with device_errors(), gpu.device:
-            slot.done = gpu.compute.record()
+        slot.done = gpu.record()
         return started.frame.with_image(image)
 
     def _next_slot(self, size: int) -> _Slot:
@@ -164,9 +162,9 @@ class Downloader:
         gpu = self._gpu
         host = gpu.empty_pinned(picture.shape)
         with device_errors(), gpu.device:
-            gpu.down.wait_event(gpu.compute.record())
+            gpu.down.wait_event(gpu.record())
             picture.get(stream=gpu.down, out=host, blocking=False)
-            return InFlight(picture, host, gpu.down.record(), unpack)
+        return InFlight(picture, host, gpu.record(gpu.down), unpack)
 
     def finish(self, picture: InFlight) -> Any:
         """The picture, in memory that is used for no other while it is."""

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from typing import Any
 
 import pytest
 
-from rtfocus.cuda.context import share_context
+from rtfocus.cuda.context import ignore_captures, share_context
 
 SLEEPS, SPINS = 4, 1  # CU_CTX_SCHED_BLOCKING_SYNC, CU_CTX_SCHED_SPIN
+RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 ACTIVE = 708
 
 
@@ -21,6 +23,7 @@ class Driver:
     def __init__(self, *, flags: int = 0, active: bool = False, new: bool = True) -> None:
         self.flags, self.active, self.new = flags, active, new
         self.begun = False
+        self.modes: list[tuple[threading.Thread, int]] = []
 
     def cuInit(self, flags: int) -> int:
         assert flags == 0
@@ -37,6 +40,10 @@ class Driver:
         if self.active and not self.new:
             return ACTIVE
         self.flags = flags
+        return 0
+
+    def cuThreadExchangeStreamCaptureMode(self, mode: Any) -> int:
+        self.modes.append((threading.current_thread(), mode._obj.value))
         return 0
 
 
@@ -70,3 +77,25 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ctypes, "CDLL", absent)
     share_context(0)
+    in_threads(1)
+
+
+def test_every_thread_ignores_captures_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+    threads = in_threads(2)
+    assert sorted(driver.modes, key=str) == sorted([(t, RELAXED) for t in threads], key=str)
+
+
+def in_threads(count: int) -> list[threading.Thread]:
+    """Have new threads ignore captures, twice each."""
+
+    def ignore() -> None:
+        ignore_captures()
+        ignore_captures()
+
+    threads = [threading.Thread(target=ignore) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    return threads

@@ -1,5 +1,6 @@
 """Whole jobs on the GPU against the same on the CPU."""
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import rtfocus
 from rtfocus.backend import open_backend
 from rtfocus.bench import measure
 from rtfocus.cuda.gpu import Gpu
+from rtfocus.cuda.metrics import CudaMetrics
 from rtfocus.cuda.transfer import Downloader, Uploader
 from rtfocus.device import resolve
 from rtfocus.frame import Frame
@@ -150,6 +152,18 @@ def test_bench_says_how_long_the_gpu_was_busy_and_could_be() -> None:
     )  # as PyTorch counts it
     assert set(report["rates"]) == {"copy_gb_s", "float32_tflop_s"}
     assert "floor_ms" not in report["stages"]["focus"]
+
+
+def test_a_host_that_is_slow_does_not_count_as_the_gpu(gpu: Gpu, cuda: str) -> None:
+    if cuda != "cuda":
+        pytest.skip("time passes on a GPU only")
+    metrics, values = CudaMetrics(gpu), gpu.empty(10, np.uint8)
+    for _ in range(5):
+        with metrics.time("stage"):
+            gpu.fill(values, 0)
+            time.sleep(0.003)
+            gpu.fill(values, 1)
+    assert metrics.report()["stage"]["gpu_ms_p50"] < 1
 
 
 @pytest.mark.usefixtures("gpu_device")

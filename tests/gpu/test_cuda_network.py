@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -330,7 +331,9 @@ def test_a_provider_that_is_absent_is_an_error(
         CudaNetworkDepth(gpu, network, device=device, picture=(32, 48))
 
 
-@pytest.mark.parametrize("fails", ["when it is loaded", "when it runs"])
+@pytest.mark.parametrize(
+    "fails", ["when it is loaded", "when it runs", "CUDA failure 900: capture"]
+)
 def test_network_that_cannot_be_captured_runs_without(
     gpu: Gpu, network: Path, monkeypatch: pytest.MonkeyPatch, cuda: str, fails: str
 ) -> None:
@@ -341,7 +344,7 @@ def test_network_that_cannot_be_captured_runs_without(
     class Uncaptured(PretendedSession):
         def run_with_iobinding(self, binding: Any, options: Any) -> None:
             if len(opened) == 1 and options.get_run_config_entry("gpu_graph_id") == "0":
-                raise onnxruntime.capi.onnxruntime_pybind11_state.Fail("cannot be captured")
+                raise onnxruntime.capi.onnxruntime_pybind11_state.Fail(fails)
             super().run_with_iobinding(binding, options)
 
     def open_it(path: Path, device: Device, options: Any) -> Any:
@@ -353,8 +356,24 @@ def test_network_that_cannot_be_captured_runs_without(
     monkeypatch.setattr(cuda_network, "open_session", open_it)
     source = CudaNetworkDepth(gpu, network, device=DEVICE, picture=(32, 48))
     assert opened == ["1", "0"]
+    assert source.description.endswith("without a CUDA graph")
     result, wanted = both(gpu, source, network, noise(32, 48))
     np.testing.assert_allclose(result, wanted, rtol=1e-5)
+
+
+def test_what_is_not_the_networks_fault(
+    gpu: Gpu, load: Callable[..., CudaNetworkDepth], network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = load(network)
+
+    def run(*_: object) -> None:
+        raise onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException(
+            "Failed to allocate memory for requested buffer of size 7"
+        )
+
+    monkeypatch.setattr(source, "_session", SimpleNamespace(run_with_iobinding=run))
+    with pytest.raises(DeviceError, match=r"buffer of size 7\. Close other programs"):
+        source.estimate(frame(gpu.upload(noise(32, 48))))
 
 
 @pytest.mark.parametrize("works", [True, False])
