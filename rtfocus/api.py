@@ -169,8 +169,8 @@ def _check_disparity(disparity: NDArray[Any], picture: tuple[int, int]) -> None:
         and disparity.size
     ):
         raise UsageError(f"disparity must be (height, width) float32, not {_form(disparity)}")
-    if not np.isfinite(disparity).all():
-        raise UsageError("disparity holds values that are NaN or infinite")
+    if not np.abs(disparity).max() <= np.finfo(np.float32).max:  # nor is NaN
+        raise UsageError("disparity holds values that are NaN, infinite, or beyond float32")
     if not is_grid_of(disparity.shape, picture):
         raise UsageError(
             f"disparity of {disparity.shape} for a picture of {picture}: the shapes differ. Give "

@@ -103,6 +103,17 @@ def test_avi(tmp_path: Path, ffmpeg: Ffmpeg, codec: tuple[object, ...]) -> None:
     np.testing.assert_allclose(found[: len(wanted)], wanted, atol=1e-4)
 
 
+def test_an_avi_that_is_cut_within_its_sound(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    path = tmp_path / "a.avi"
+    sound = "-f", "lavfi", "-i", "sine=duration=1"
+    ffmpeg(*PICTURES, *sound, "-c:v", "mjpeg", "-c:a", "pcm_s16le", path)
+    data = path.read_bytes()
+    chunk = data.index(b"01wb", len(data) * 2 // 3)
+    path.write_bytes(data[: chunk + 100])
+    with pytest.raises(InputCutShort, match="last packet is incomplete"):
+        times(path)
+
+
 @pytest.mark.parametrize(
     ("suffix", "form", "size"),
     [("mkv", ("-c:v", "libx264rgb", "-qp", 0), "66x48"), ("mov", ("-c:v", "qtrle"), "66x48")],

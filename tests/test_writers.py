@@ -198,6 +198,25 @@ def test_colour_tags_size_and_aspect(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     assert line == "64,48,4:3,yuv420p,tv,bt709,bt709,bt709"
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [(f"o{suffix}", codec) for suffix in (".mkv", ".webm", ".mp4")
+     for codec in (None, "ffv1", "hevc", "vp9", "av1", "prores", "mpeg4")],
+)  # fmt: skip
+def test_an_aspect_that_is_lost_is_told(
+    tmp_path: Path, ffmpeg: Ffmpeg, caplog: pytest.LogCaptureFixture, name: str, codec: str | None
+) -> None:
+    info = make_info(180, 144, sample_aspect_ratio=Fraction(16, 11))
+    try:
+        with open_writer(str(tmp_path / name), info, codec=codec) as writer:
+            for frame in make_frames(info, 4):
+                writer.write(frame)
+    except UsageError:
+        pytest.skip("not in this container")
+    (line,) = streams(tmp_path / name, ffmpeg, "stream=sample_aspect_ratio")
+    assert (line != "16:11") == ("not square" in caplog.text)
+
+
 @pytest.mark.parametrize("size", [(63, 47), (1, 1), (64, 47), (2, 2)])
 def test_odd_sizes_keep_their_size(size: tuple[int, int], tmp_path: Path) -> None:
     info = make_info(*size)

@@ -299,11 +299,13 @@ extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void estimate(
         const double known = outside[KNOWN], length = border[LENGTH], pixels = border[PIXELS];
         const double share = 1 / (UNIT * fmax(known, 1.0));
         const double background = outside[LARGEST] * share;
-        const double variance = outside[SQUARE] * share - background * background;
-        const double excess = fmax(border[EXCESS] / UNIT - 0.2 * sqrt(fmax(variance, 0.0)) * pixels, 0.0);
+        const double variance = fmax(outside[SQUARE] * share - background * background, 0.0);
+        double excess = border[EXCESS] / UNIT;
+        excess -= fmin(0.2 * sqrt(variance) * pixels, 0.5 * excess);
         const double dark = fmax(1 - background, 1e-3);
         const double sharpness = length / (2 * excess / dark + FLOOR * length + 1e-6);
-        double level = 1 + gain * SLOPE * dark * fmax(sharpness - MARGIN, 0.0);
+        const double more = gain * SLOPE * dark * fmax(sharpness - MARGIN, 0.0);
+        double level = 1 + more / (1 + 4 * variance / (dark * dark));
         if (length == 0 || known == 0) level = pixels + known > 0;
         // Few pixels say little about colour; so many of white are added.
         const float white = (float)(FLOOR * length + 1e-6);

@@ -17,6 +17,7 @@ from rtfocus.server.media import Media
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
 from rtfocus.state import to_settings
+from rtfocus.writers import can_write
 
 if TYPE_CHECKING:
     from rtfocus.server.rendering import RenderTask
@@ -98,9 +99,9 @@ def render_file(source: str, settings: Settings, task: RenderTask) -> str:
 
 
 def _free_name(source: str) -> Path:
-    """Where to render to: beside the source, under a name that nothing has yet."""
+    """Where to render to: beside the source, under a name that nothing has yet, in its format."""
     path = Path(source)
-    folder = path.parent if path.exists() else Path()
-    stem = path.stem if path.exists() else "pattern"
-    names = (f"{stem}.refocused{'' if n == 1 else f'-{n}'}.mp4" for n in range(1, 10_000))
+    folder, stem = (path.parent, path.stem) if path.exists() else (Path(), "pattern")
+    suffix = path.suffix.lower() if can_write(path) else ".mp4"
+    names = (f"{stem}.refocused{'' if n == 1 else f'-{n}'}{suffix}" for n in range(1, 10_000))
     return next(folder / name for name in names if not (folder / name).exists())

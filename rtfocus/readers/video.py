@@ -239,10 +239,10 @@ class VideoReader(Reader):
             if packet.pts is not None and packet.time_base is not None:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 self._reached = max(self._reached, float(end))
-            if packet.stream.index != self._stream.index:  # stream_index is 0 in the last ones
-                return []
             if packet.is_corrupt and self._container.format.name in _MARKS_PARTIAL:
-                self._damage = "the last picture is incomplete"
+                self._damage = "its last packet is incomplete"
+                return []
+            if packet.stream.index != self._stream.index:  # stream_index is 0 in the last ones
                 return []
             if self._await_key and not packet.is_keyframe:
                 return []  # from which some decoders would make grey pictures

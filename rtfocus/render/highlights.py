@@ -138,12 +138,15 @@ def _estimate(
     sum_rings(rings, colour, outside, border)
     known, background, variance = outside[:, 0], outside[:, 1], outside[:, 2]
     length, pixels, excess = border[:, 0], border[:, 1], border[:, 2]
+    variance = np.maximum(variance, 0)
     # The background's own texture passes for mixed light: half of what a normal distribution has
-    # above its mean, 0.4 sigma a pixel, is taken off.
-    excess = np.maximum(excess - 0.2 * np.sqrt(np.maximum(variance, 0)) * pixels, 0)
+    # above its mean, 0.4 sigma a pixel, is taken off, but never most of what there is.
+    excess -= np.minimum(0.2 * np.sqrt(variance) * pixels, 0.5 * excess)
     dark = np.maximum(1 - background, 1e-3)
     sharpness = length / (2 * excess / dark + _FLOOR * length + 1e-6)
     level = 1 + gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
+    # Against two backgrounds, one of them light, little can be told: paper is no lamp there.
+    level = 1 + (level - 1) / (1 + 4 * variance / dark**2)
     level[(length == 0) | (known == 0)] = 1
 
     mixed = border[:, 3:]

@@ -9,8 +9,8 @@ from rtfocus.errors import UsageError
 from rtfocus.live.messages import shown
 
 SUFFIXES = (
-    *(".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"),
-    *(".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
+    *(".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"),
+    *(".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
 )
 
 MAX_NAMES = 1000

@@ -23,6 +23,7 @@ __all__ = [
     "Encoding",
     "Form",
     "Writer",
+    "can_write",
     "check_apart",
     "check_output",
     "is_live_output",
@@ -35,6 +36,11 @@ WINDOW, _CAMERA = "window", "camera:"
 def is_live_output(output: str) -> bool:
     """Whether an output is watched as it comes (a stream, `camera:`, `window`), and no file."""
     return is_address(output) or output.startswith(_CAMERA) or output == WINDOW
+
+
+def can_write(path: Path) -> bool:
+    """Whether a file of this suffix can be an output."""
+    return path.suffix.lower() in (*images.SUFFIXES, *video.SUFFIXES)
 
 
 def check_output(output: str, source: str, *, overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -25,11 +26,17 @@ from rtfocus.writers.base import Form
 from rtfocus.writers.codec import BT601, BT709, FULL, Encoder, Encoding, choose_encoder
 from rtfocus.writers.remux import StreamCopy, kept_tags
 
+_log = logging.getLogger("rtfocus")
+
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".m2ts")
 """Containers that keep the time of every frame, which AVI does not."""
 
 _DEFAULT_RATE = Fraction(25)
 _CODEC = {".webm": "libvpx-vp9"}
+_CARRY_ASPECT = ("264", "265", "hevc", "mpeg")
+"""In names of encoders whose streams themselves say that pixels are not square. Matroska and WebM
+could, but PyAV cannot tell their writer (FFmpeg's `AVStream.sample_aspect_ratio`)."""
+
 _OF_THE_CONTAINER = {"major_brand", "minor_version", "compatible_brands", "encoder", "timecode"}
 
 
@@ -76,6 +83,14 @@ class VideoWriter(AtomicOutput):
         self.takes: Form = "i420" if _is_i420(self._encoder) else "rgb"
         if encoding is not None and self._encoder.pixel_format == encoding.pixel_format:
             self.takes = "device"
+        if info.sample_aspect_ratio != 1 and self._loses_aspect(target):
+            _log.warning(
+                "%s: %s does not keep that pixels are not square (%s): the picture will look "
+                "stretched. Choose .mp4, or --codec h264 in .mkv",
+                target,
+                target.suffix,
+                info.sample_aspect_ratio,
+            )
         self._copy: StreamCopy | None = None
         self._container: OutputContainer | None = None
         super().__init__(target, overwrite=overwrite)
@@ -110,6 +125,10 @@ class VideoWriter(AtomicOutput):
             self._end = frame.time + float(picture.duration * frame.time_base)
             if self._copy is not None:
                 self._copy.copy_until(frame.time, self._offset)
+
+    def _loses_aspect(self, target: Path) -> bool:
+        carried = any(part in self._encoder.name for part in _CARRY_ASPECT)
+        return target.suffix.lower() in (".mkv", ".webm") and not carried
 
     def _picture(self, image: Any) -> VideoFrame:
         if self._encoding is not None and self.takes == "device":

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from live.peers import PATIENCE_S, wait_until
 from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.frame import Frame, Image
+from rtfocus.live.page import _free_name
 from rtfocus.readers.scene import Scene
 from rtfocus.run import refocus
 from rtfocus.writers.video import VideoWriter
@@ -124,6 +126,16 @@ class TestRendering:
             (second,) = clip.names() - before - {"clip.focus.toml"}
         for name in ("clip.refocused.mp4", second):
             check_obeys(clip.path.with_name(name))
+
+    def test_a_photo_becomes_a_photo(self, tmp_path: Path) -> None:
+        photo = tmp_path / "photo.JPG"
+        assert cv2.imwrite(str(photo), np.full((48, 64, 3), 90, np.uint8))
+        assert _free_name(str(photo)).name == "photo.refocused.jpg"
+        (tmp_path / "photo.refocused.jpg").touch()
+        assert _free_name(str(photo)).name == "photo.refocused-2.jpg"
+        for name, rendered in (("a.mkv", ".mkv"), ("a.webm", ".webm"), ("a.avi", ".mp4")):
+            (tmp_path / name).touch()
+            assert _free_name(str(tmp_path / name)).name == f"a.refocused{rendered}"
 
     def render(self, page: Page) -> list[dict[str, object]]:
         """What is said of one rendering until it is done."""
