@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -148,3 +149,37 @@ def test_what_of_an_animation_is_not_read_is_said(
     cv2.imwrite(str(tmp_path / "still.webp"), frames(1)[0])
     read_image(tmp_path / "still.webp")
     assert caplog.text == ""
+
+
+def test_what_is_lost_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "rtfocus")
+    plain = np.full((4, 6, 4), 65535, np.uint16)
+    for name in ("a.png", "b.png"):
+        assert cv2.imwrite(str(tmp_path / name), plain)
+    with open_reader(str(tmp_path)) as reader:
+        assert len(list(reader)) == 2
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told == f"{tmp_path / 'a.png'}: 16 bits a sample become 8"
+    caplog.clear()
+    plain[0, 0, 3] = 0
+    assert cv2.imwrite(str(tmp_path / "a.png"), (plain >> 8).astype(np.uint8))
+    read_image(tmp_path / "a.png")
+    assert "transparent parts become black" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [(b"Display P3", True), (b"sRGB IEC61966-2.1", False), ("sRGB".encode("utf-16-be"), False)],
+)
+def test_a_profile_that_is_not_srgb_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: bytes, told: bool
+) -> None:
+    caplog.set_level(logging.WARNING, "rtfocus")
+    path = tmp_path / "a.jpg"
+    _, jpeg = cv2.imencode(".jpg", np.full((8, 8, 3), 90, np.uint8))
+    body = bytes(32) + b"acsp" + bytes(88) + name
+    profile = b"ICC_PROFILE\0\1\1" + struct.pack(">I", len(body) + 4) + body
+    block = b"\xff\xe2" + struct.pack(">H", len(profile) + 2) + profile
+    path.write_bytes(jpeg.tobytes()[:2] + block + jpeg.tobytes()[2:])
+    read_image(path)
+    assert ("colour profile is ignored" in caplog.text) == told

@@ -36,7 +36,9 @@ _log = logging.getLogger("rtfocus")
 
 _TENSORRT = "TensorrtExecutionProvider"
 
-_OF_THE_GPU = re.compile(r"CUDA|CUDNN|CUBLAS|out of memory|failed to allocate", re.IGNORECASE)
+_OF_THE_GPU = re.compile(
+    r"(CUDA|CUDNN|CUBLAS) (failure|error)|out of memory|failed to allocate", re.IGNORECASE
+)
 """Messages of ONNX Runtime that say nothing against the network."""
 
 _MIRROR, _HALF, _BLEND = 1, 2, 4
@@ -231,7 +233,7 @@ class CudaNetworkDepth(OnnxDepth):
         try:
             run.result()
         except runtime_errors() as error:
-            if _OF_THE_GPU.search(str(error)) is None:
+            if _OF_THE_GPU.search(reason(error)) is None:
                 raise self._failure(index, error) from error
             raise DeviceError(
                 f"the depth network cannot run on {self._device}: {reason(error)}. Close other "

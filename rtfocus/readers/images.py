@@ -25,6 +25,9 @@ from rtfocus.readers.tiff import TiffLayout, decode_tiff
 
 _log = logging.getLogger("rtfocus")
 
+_SRGB = b"sRGB", "sRGB".encode("utf-16-be")
+"""In the descriptions of such ICC profiles, by the versions of the format."""
+
 Stored = NDArray[np.integer | np.floating]
 """Samples as OpenCV decodes them: grey, BGR or BGRA."""
 
@@ -148,7 +151,7 @@ class SequenceReader(Reader):
         path, count = self._paths[number], number - self._numbers.start
         done = f"The {count} of {len(self._paths)} images before it were read."
         try:
-            image = read_image(path)
+            image = read_image(path, quiet=True)  # the first has told
         except InputError as error:
             raise InputCutShort(f"{error} {done}") from error
         height, width, _ = image.shape
@@ -181,8 +184,12 @@ def in_natural_order(files: Iterable[Path]) -> list[Path]:
     return sorted(files, key=key)
 
 
-def read_image(path: Path) -> Image:
-    """Decode an image file: upright, 8 bits, alpha over black, colour profiles ignored.
+def read_image(path: Path, *, quiet: bool = False) -> Image:
+    """Decode an image file: upright, 8 bits, alpha over black, colours as of sRGB.
+
+    Args:
+        path: the file.
+        quiet: do not say what of it is lost.
 
     Raises:
         InputError: the file can't be read or decoded, or holds other than 8 or 16 bits a sample.
@@ -203,8 +210,11 @@ def read_image(path: Path) -> Image:
             f"{str(path)!r} holds {stored.dtype} samples, but only 8 and 16 bits are read. "
             "Export it with 8 or 16 bits per channel."
         )
-    if _is_animated_png(data) or _is_animated_webp(data):
-        _log.warning("%s is animated: only its first picture is used", path)
+    if not quiet:
+        if _is_animated_png(data) or _is_animated_webp(data):
+            _log.warning("%s is animated: only its first picture is used", path)
+        for loss in _losses(decoded):
+            _log.warning("%s: %s", path, loss)
     return Orientation.from_exif(decoded.exif).apply(_to_rgb(stored, straight=decoded.straight))
 
 
@@ -214,11 +224,13 @@ class _Decoded(NamedTuple):
     Attributes:
         stored: its samples.
         exif: the EXIF block, maybe empty.
+        profile: the ICC profile, maybe empty.
         straight: whether its colours still have to be multiplied with alpha.
     """
 
     stored: Stored
     exif: bytes
+    profile: bytes
     straight: bool
 
 
@@ -231,7 +243,7 @@ def _decode(data: bytes) -> _Decoded | None:
     if layout is not None and layout.beyond_opencv:
         samples = decode_tiff(data)
         # A TIFF file is as an EXIF block is, which is one without a picture.
-        return None if samples is None else _Decoded(samples, data, layout.straight)
+        return None if samples is None else _Decoded(samples, data, b"", layout.straight)
     # OpenCV would log what is reported here as an error.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -242,9 +254,23 @@ def _decode(data: bytes) -> _Decoded | None:
         return None
     if stored is None:
         return None
-    exif = [bytes(b) for k, b in zip(kinds, blocks, strict=True) if k == cv2.IMAGE_METADATA_EXIF]
+    found = {kind: bytes(block) for kind, block in zip(kinds, blocks, strict=True)}
+    exif = found.get(cv2.IMAGE_METADATA_EXIF, b"")
+    profile = found.get(cv2.IMAGE_METADATA_ICCP, b"")
     straight = layout is None or (layout.straight and not layout.multiplied_by_opencv)
-    return _Decoded(cast(Stored, stored), exif[0] if exif else b"", straight)
+    return _Decoded(cast(Stored, stored), exif, profile, straight)
+
+
+def _losses(image: _Decoded) -> Iterator[str]:
+    """What of an image is not kept, in words."""
+    stored = image.stored
+    if stored.dtype == np.uint16:
+        yield "16 bits a sample become 8"
+    opaque = 65535 if stored.dtype == np.uint16 else 255
+    if stored.ndim == 3 and stored.shape[2] == 4 and int(stored[..., 3].min()) < opaque:
+        yield "its transparent parts become black"
+    if image.profile and not any(name in image.profile for name in _SRGB):
+        yield "its colour profile is ignored, and its colours are taken for those of sRGB"
 
 
 def _png_is_sound(data: bytes) -> bool:
