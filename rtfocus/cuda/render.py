@@ -26,11 +26,10 @@ _ANY_RADIUS = 3e38
 
 _LAYER = np.dtype(
     [("scale", "i4"), ("reach", "i4"), ("first", "i4"), ("count", "i4"), ("norm", "f4"),
-     ("tiles", "i4"), ("across", "i4"), ("base", "i4")]
+     ("middle", "f4"), ("width", "f4"), ("tiles", "i4"), ("across", "i4"), ("base", "i4")]
 )  # fmt: skip
-_SPAN = np.dtype(
-    [("top", "i4"), ("top_part", "f4"), ("bottom", "i4"), ("bottom_part", "f4")]
-)  # fmt: skip
+_COLUMN_WORDS = 4
+_SUMS = (16, 64, 2)  # copies, layers, and radii and number of each; as in render.cu
 
 
 class CudaRenderer:
@@ -94,7 +93,11 @@ class CudaRenderer:
             "render", "classify", (width, height), image, values, plane, metric, lens.physical,
             lens.gain(width, height), float(lens.focus_range), float(cap), work.lookup,
             work.lookup.size, self._decode, height, width, work.radius, work.layer, work.linear,
-            work.nearest,
+            work.nearest, work.members,
+        )  # fmt: skip
+        launch(
+            "render", "choose_kernels", (32 * work.count,), work.members, work.plan_layers,
+            work.nodes, len(work.plan.across), work.layers, work.spans, block=(32,),
         )  # fmt: skip
         self._highlights(image, work.linear, work.layer, work.sharp)
         launch(
@@ -125,7 +128,8 @@ class CudaRenderer:
             return 0
         work = self._work
         members = np.bincount(self._gpu.download(work.layer).ravel(), minlength=work.count)
-        return int(members @ blur_flops(work.plan))
+        columns = self._gpu.download(work.layers).view(_LAYER)["count"]
+        return int(members @ blur_flops(columns, work.plan.scale))
 
     def close(self) -> None:
         """Give the working memory back; safe to call twice."""
@@ -168,21 +172,22 @@ def shared_bytes(plan: LayerPlan) -> int:
     return (TILE + reach + 2) * (TILE + reach) * 16
 
 
-def blur_flops(plan: LayerPlan) -> NDArray[np.float64]:
+def blur_flops(columns: NDArray[np.int64], scale: NDArray[np.int64]) -> NDArray[np.float64]:
     """Multiplications and additions per pixel of the picture to blur each layer there.
 
     Red, green, blue and coverage are each added to a running sum, of which every column of the
     kernel takes the difference of two values, each with a share of the next, and are scaled.
     """
-    columns = np.diff(plan.first)
-    return 4 * np.where(columns, 6 * columns + 2, 0) / plan.scale**2
+    return 4 * np.where(columns, 6 * columns + 2, 0) / scale**2
 
 
 class _Work:
     """Tables and working memory for pictures of one size.
 
     Attributes:
-        plan: the layers.
+        plan: the layers, as plan_layers and nodes on the GPU.
+        members: sums over the layers, from which come
+        layers, spans: those of one picture, with their kernels.
         count: number of layers.
         sharp: number of the layer in focus.
         tiles: number of tiles of all reduced layers.
@@ -195,8 +200,11 @@ class _Work:
         self.plan, self.count, self.sharp = plan, len(plan.scale), len(plan.scale) // 2
         self.shared = shared_bytes(plan)
         layers, self.tiles, pixels = _layer_table(plan, height, width)
-        self.layers = gpu.upload(layers.view(np.uint8))
-        self.spans = gpu.upload(_span_table(plan).view(np.uint8))
+        self.plan_layers = gpu.upload(layers.view(np.uint8))
+        self.nodes = gpu.upload(np.stack([plan.top, plan.bottom], axis=-1))
+        self.members = gpu.zeros(_SUMS, np.uint64)
+        self.layers = gpu.empty(layers.nbytes, np.uint8)
+        self.spans = gpu.empty((len(plan.across), _COLUMN_WORDS), np.int32)
         self.within = gpu.upload(_reaching(plan))
         self.lookup, self.edge = gpu.upload(plan.lookup), gpu.upload(plan.edge)
 
@@ -221,8 +229,9 @@ class _Work:
 def _layer_table(plan: LayerPlan, height: int, width: int) -> tuple[NDArray[np.void], int, int]:
     """The layers as render.cu reads them; how many tiles and pixels the reduced ones have."""
     table = np.zeros(len(plan.scale), _LAYER)
-    table["scale"], table["reach"], table["norm"] = plan.scale, plan.reach, plan.norm
+    table["scale"], table["reach"], table["norm"] = plan.scale, plan.reach, 1
     table["first"], table["count"] = plan.first[:-1], np.diff(plan.first)
+    table["middle"], table["width"] = np.abs(plan.radius), plan.width
     tiles = pixels = 0
     for layer in table:
         if layer["scale"] == 1:
@@ -232,13 +241,6 @@ def _layer_table(plan: LayerPlan, height: int, width: int) -> tuple[NDArray[np.v
         tiles += -(-rows // TILE) * layer["across"]
         pixels += rows * columns
     return table, int(tiles), int(pixels)
-
-
-def _span_table(plan: LayerPlan) -> NDArray[np.void]:
-    spans = np.zeros(max(len(plan.top), 1), _SPAN)
-    for name in ("top", "top_part", "bottom", "bottom_part"):
-        spans[name][: len(plan.top)] = getattr(plan, name)
-    return spans
 
 
 def _reaching(plan: LayerPlan) -> NDArray[np.uint64]:

@@ -15,8 +15,8 @@ from rtfocus.kernels.membership import find_members
 Plane = tuple[F32, U8]
 """Linear colour (3, h, w) and layer number (h, w)."""
 
-Steps = tuple[I64, I64, I64, F32]
-"""Per layer: scale, reach, first column, 1 / area (see `rtfocus.render.layers.LayerPlan`)."""
+Steps = tuple[I64, I64, I64, I64, F32]
+"""Per layer: scale, reach, columns from start to stop, 1 / area (see `rtfocus.render.layers`)."""
 
 Columns = tuple[I64, I64, F32, I64, F32]
 """Per column of a kernel: across, top, top_part, bottom, bottom_part."""
@@ -306,7 +306,7 @@ def render_tiles(
         first_row: of tiles.
         last_row: of tiles.
     """
-    scales, reaches, first, norms = steps
+    scales, reaches, starts, stops, norms = steps
     height, width = front[1].shape
     cells = front_cells | back_cells
     tall, wide, full = 0, 0, 0
@@ -361,7 +361,7 @@ def render_tiles(
                 ):
                     continue
                 blurred = True
-                start, stop, norm = first[k], first[k + 1], norms[k]
+                start, stop, norm = starts[k], stops[k], norms[k]
                 _blur(sums, spans, start, stop, norm, reach, ping, small_rows, small_columns)
                 layer, spare = ping, pong
                 while scale > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtfocus.kernels.jit import F32, U8, U64, kernel
+from rtfocus.kernels.jit import F32, F64, U8, U64, kernel
 
 CELL = 16
 """Side in pixels of the cells whose layers are kept as sets."""
@@ -24,13 +24,29 @@ def layer_of(radius: float, lookup: U8, limit: float) -> int:
 
 
 @kernel
-def classify(radius: F32, lookup: U8, limit: float, layer: U8, first: int, last: int) -> None:
-    """Layer number of every pixel of rows first..last."""
+def classify(
+    radius: F32, lookup: U8, limit: float, layer: U8, members: F64, first: int, last: int
+) -> None:
+    """Layer number of every pixel of rows first..last.
+
+    Args:
+        radius: (h, w), signed.
+        lookup: see `layer_of`.
+        limit: see `layer_of`.
+        layer: (h, w), the result.
+        members: (h, layers, 2), sum of the radii in each layer in every row, without their sign,
+            and their number.
+        first: row.
+        last: row.
+    """
     for y in range(first, last):
-        r = radius[y]
-        out = layer[y]
+        r, out, sums = radius[y], layer[y], members[y]
+        sums[:] = 0
         for x in range(r.size):
-            out[x] = layer_of(r[x], lookup, limit)
+            k = layer_of(r[x], lookup, limit)
+            out[x] = k
+            sums[k, 0] += min(abs(r[x]), limit)
+            sums[k, 1] += 1
 
 
 @kernel

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,12 +93,10 @@ class Aperture:
         variance tells that both are blurred alike. A disc has radius^2 / 4. Blades get that disc's
         area.
         """
-        disc = Aperture()
-        low, high = 0.0, 2 * math.sqrt(variance) + 1
-        for _ in range(24):
-            middle = (low + high) / 2
-            low, high = (middle, high) if disc.spans(middle).variance < variance else (low, middle)
-        return self.spans(high)
+        radii, variances = _disc_variances()
+        if variance > variances[-1]:  # too large for whole pixels to matter
+            return self.spans(2 * math.sqrt(variance - 1 / 12))
+        return self.spans(float(np.interp(variance, variances, radii)))
 
     def inverted(self) -> Aperture:
         """The shape upside down, as rays that have crossed draw it: behind the plane of focus."""
@@ -129,3 +128,10 @@ class Aperture:
         circumradius = radius * math.sqrt(2 * math.pi / (n * math.sin(2 * math.pi / n)))
         angles = 2 * math.pi * np.arange(n) / n + math.radians(self.rotation)
         return circumradius * np.stack([np.sin(angles), -np.cos(angles)], axis=1)
+
+
+@cache
+def _disc_variances() -> tuple[Array, Array]:
+    """Radii from that of a disc within a pixel on, and `Spans.variance` of their discs."""
+    radii = np.geomspace(0.5, 32, 400)
+    return radii, np.array([Aperture().spans(radius).variance for radius in radii])

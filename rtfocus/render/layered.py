@@ -26,7 +26,8 @@ class LensRenderer:
        on in a farther layer, so that nothing shines through between the two; else, behind a
        blurred foreground, its surroundings, so that what shows through its soft edge is background
        and not a sharp copy of the foreground.
-    4. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
+    4. Every layer gets the kernel of its members' mean radius.
+    5. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
        lies behind.
 
     Pixels whose radius is below 0.5 px, and that no blurred nearer layer covers, keep their bytes.
@@ -77,8 +78,9 @@ class LensRenderer:
         plan = plan_layers(limit, self._tier, self._aperture)
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
-        self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer)
-        sharp = len(plan.radius) // 2
+        members = np.empty((height, len(plan.radius), 2))
+        self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer, members)
+        kernels, sharp = plan.kernels(members.sum(axis=0)), len(plan.radius) // 2
         restore = restore_highlights if original is image else restore_reduced_highlights
         restore(original, self._linear, self._highlights, self._layer, sharp)
         self._find_behind(radius, plan)
@@ -95,8 +97,14 @@ class LensRenderer:
             self._cells,
             self._back_cells,
             sharp,
-            (plan.scale, plan.reach, plan.first, plan.norm),
-            (plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part),
+            (plan.scale, kernels.reach, kernels.start, kernels.stop, kernels.norm),
+            (
+                plan.across,
+                kernels.top,
+                kernels.top_part,
+                kernels.bottom,
+                kernels.bottom_part,
+            ),
             self._encode,
             out,
             own,

@@ -35,6 +35,7 @@ inline counted fminf(counted a, counted b) { return fminf(a.value, b.value); }
 inline counted fmaxf(counted a, counted b) { return fmaxf(a.value, b.value); }
 inline counted fabsf(counted a) { return fabsf(a.value); }
 inline counted floorf(counted a) { return floorf(a.value); }
+inline counted ceilf(counted a) { return ceilf(a.value); }
 inline counted rintf(counted a) { return rintf(a.value); }
 inline counted sqrtf(counted a) { return sqrtf(a.value); }
 inline counted nearbyintf(counted a) { return nearbyintf(a.value); }

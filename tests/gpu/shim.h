@@ -316,6 +316,8 @@ template <class T> T __ldg(const T* at) { return *at; }
 static int __clz(int v) { return v ? __builtin_clz(v) : 32; }
 static int __popcll(unsigned long long v) { return __builtin_popcountll(v); }
 static int __ffsll(long long v) { return __builtin_ffsll(v); }
+static int __ffs(int v) { return __builtin_ffs(v); }
+static int __popc(unsigned v) { return __builtin_popcount(v); }
 static int __clzll(long long v) { return v ? __builtin_clzll(v) : 64; }
 static int __float_as_int(float v) { int i; memcpy(&i, &v, 4); return i; }
 static float __int_as_float(int v) { float f; memcpy(&f, &v, 4); return f; }

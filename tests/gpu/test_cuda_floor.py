@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections import Counter
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -101,15 +100,16 @@ class Counted:
 def test_blur_of_layers_is_counted_as_the_cpu_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for what the CPU does twice: two neighbouring sums differ by what was added to them."""
     plan = plan_layers(40, TIERS["fast"], Aperture())
-    spans = plan.across, plan.top, plan.top_part, plan.bottom, plan.bottom_part
-    rows, columns, flops = 2, 3, blur_flops(plan)
+    made = plan.kernels(np.zeros((len(plan.radius), 2)))
+    spans = plan.across, made.top, made.top_part, made.bottom, made.bottom_part
+    rows, columns, flops = 2, 3, blur_flops(made.stop - made.start, plan.scale)
     assert plan.scale.max() > 1
-    for k, (first, last) in enumerate(pairwise(plan.first)):
+    for k, (first, last) in enumerate(zip(made.start, made.stop, strict=True)):
         monkeypatch.setattr(Counted, "operations", 0)
         values = 4 * rows * columns
         summing, twice = 0, 0
-        if k != len(plan.first) // 2 - 1:  # the one in focus
-            reach = plan.reach[k]
+        if k != len(plan.radius) // 2:  # the one in focus
+            reach = made.reach[k]
             shape = (4, rows + 2 * reach + 2, columns + 2 * reach)
             sums, out = np.full(shape, Counted()), np.empty((4, rows, columns), object)
             _blur.py_func(sums, spans, first, last, Counted(), reach, out, rows, columns)
