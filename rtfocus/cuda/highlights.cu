@@ -15,13 +15,23 @@
 #define BEFORE 4      // pixels left of a tile in a strip: those within reach, and a neighbour of theirs
 #define NONE -1
 #define UNIT 68719476736.0  // 2^36: what 1 is in sums
+#define EARLIER_UNIT 65536.0  // what 1 is in those of what was told before, which may be large
+#define KEPT 0.9
 
-// Sums of a region: over ring 3, what is outside, then over rings 1 and 2, its border. In the end its light takes
-// their place.
+// Sums of a region: over ring 3, what is outside, then over rings 1 and 2, its border, then over its edge what was
+// told before. In the end its light takes the place of the first, and what it tells that of the second.
 enum { KNOWN, LARGEST, SQUARE, COLOUR, OUTSIDE = COLOUR + 3 };
 enum { LENGTH, PIXELS, EXCESS, MIXED, BORDER = MIXED + 3 };
-enum { SUMS = OUTSIDE + BORDER };
+enum { NUMBER, EARLIER = 6 };
+enum { SUMS = OUTSIDE + BORDER + EARLIER };
 enum { LEVEL, TINT };
+
+// What the border of a light tells, over all pictures but for the first, which is of this one; of every 2 x 2 pixels.
+enum { LAST_LENGTH, ALL_LENGTH, ALL_EXCESS, ALL_MIXED, TOLD = ALL_MIXED + 3 };
+
+template <class T> __device__ __forceinline__ T* told_at(T* told, int y, int x, int width) {
+    return told + (size_t)TOLD * (y / 2 * ((width + 1) / 2) + x / 2);
+}
 
 __device__ __forceinline__ u64 fixed(float value) { return (u64)(value * (float)UNIT); }
 
@@ -282,7 +292,29 @@ extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void sum_borders(
     tally.finish(sums + OUTSIDE, width);
 }
 
-// Level and tint of every region, in place of its sums. A region that nothing tells about gets no light: either
+// What lights told before that were as large, in the places of regions.
+extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void recall(
+    const u32* __restrict__ mask, const u8* __restrict__ tiles, const int* __restrict__ labels, int height, int width,
+    const int* __restrict__ begins, const u32* __restrict__ mask_before, const float* __restrict__ told, u64* sums) {
+    if (is_idle(tiles) || *begins) return;
+    const int lane = threadIdx.x, x = blockIdx.x * TILE + lane;
+    const int top = blockIdx.y * TILE + threadIdx.y * ROWS;
+    Tally<EARLIER> tally;
+    for (int y = top; y < min(top + ROWS, height); ++y) {
+        if (!(mask_before[y * words_in(width) + blockIdx.x] >> lane & 1)) continue;
+        if (!(edges(mask, y, height, width) >> (lane + BEFORE) & 1)) continue;
+        const int region = labels[y * width + x];
+        const float* before = told_at(told, y, x, width);
+        const float length = (float)sums_of(sums, region, width)[OUTSIDE + LENGTH];
+        if (!(before[LAST_LENGTH] < 2 * length && length < 2 * before[LAST_LENGTH])) continue;
+        tally.begin(region, sums + OUTSIDE + BORDER, width);
+        tally.sums[NUMBER] += 1;
+        for (int i = ALL_LENGTH; i < TOLD; ++i) tally.sums[i] += (u64)(before[i] * (float)EARLIER_UNIT + 0.5f);
+    }
+    tally.finish(sums + OUTSIDE + BORDER, width);
+}
+
+// Level and tint of every region, and what it tells, in place of its sums. A region that nothing tells about gets no light: either
 // all is clipped, or all around it belongs to others.
 extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void estimate(
     const u32* __restrict__ mask, const u8* __restrict__ tiles, const int* __restrict__ labels, int height, int width,
@@ -294,7 +326,8 @@ extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void estimate(
         const int at = y * width + x;
         if (!(mask[y * words_in(width) + blockIdx.x] >> lane & 1) || labels[at] != at) continue;
         u64* outside = sums_of(sums, at, width);
-        const u64* border = outside + OUTSIDE;
+        u64* border = outside + OUTSIDE;
+        const u64* earlier = border + BORDER;
         // In double precision: the variance is a small difference.
         const double known = outside[KNOWN], length = border[LENGTH], pixels = border[PIXELS];
         const double share = 1 / (UNIT * fmax(known, 1.0));
@@ -303,36 +336,44 @@ extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void estimate(
         double excess = border[EXCESS] / UNIT;
         excess -= fmin(0.2 * sqrt(variance) * pixels, 0.5 * excess);
         const double dark = fmax(1 - background, 1e-3);
-        const double sharpness = length / (2 * excess / dark + FLOOR * length + 1e-6);
+        double told[TOLD] = {length, length, 2 * excess / dark};
+        for (int c = 0; c < 3; ++c) told[ALL_MIXED + c] = border[MIXED + c] / UNIT;
+        const double kept = KEPT / (EARLIER_UNIT * fmax((double)earlier[NUMBER], 1.0));
+        for (int i = ALL_LENGTH; i < TOLD; ++i) told[i] += kept * earlier[i];
+        const double sharpness = told[ALL_LENGTH] / (told[ALL_EXCESS] + FLOOR * told[ALL_LENGTH] + 1e-6);
         const double more = gain * SLOPE * dark * fmax(sharpness - MARGIN, 0.0);
         double level = 1 + more / (1 + 4 * variance / (dark * dark));
         if (length == 0 || known == 0) level = pixels + known > 0;
         // Few pixels say little about colour; so many of white are added.
-        const float white = (float)(FLOOR * length + 1e-6);
+        const float white = (float)(FLOOR * told[ALL_LENGTH] + 1e-6);
         float mixed[3], most = 0;
         for (int c = 0; c < 3; ++c) {
-            mixed[c] = (float)(border[MIXED + c] / UNIT) + white;
+            mixed[c] = (float)told[ALL_MIXED + c] + white;
             most = fmaxf(most, mixed[c]);
         }
         outside[LEVEL] = __float_as_uint((float)level);
         for (int c = 0; c < 3; ++c) outside[TINT + c] = __float_as_uint(mixed[c] / most);
+        for (int i = 0; i < TOLD; ++i) border[i] = __float_as_uint((float)told[i]);
     }
 }
 
-// Raises the clipped channels of every region to its level. A channel that is not clipped tells how bright the
-// pixel really is: its hue must not change.
+// Raises the clipped channels of every region to its level, and keeps what it tells. A channel that is not clipped
+// tells how bright the pixel really is: its hue must not change.
 extern "C" __global__ __launch_bounds__(TILE * TILE / ROWS) void brighten(
-    const u8* __restrict__ image, const u32* __restrict__ mask, const u8* __restrict__ tiles,
-    const int* __restrict__ labels, u64* __restrict__ sums, const u8* __restrict__ layer, int sharp, int height,
-    int width, float* __restrict__ linear) {
-    if (is_idle(tiles)) return;
+    const u8* __restrict__ image, const u32* __restrict__ mask, const int* __restrict__ labels,
+    u64* __restrict__ sums, const u8* __restrict__ layer, int sharp, int height,
+    int width, float* __restrict__ linear, u32* __restrict__ mask_before, float* __restrict__ told) {
     const int lane = threadIdx.x, x = blockIdx.x * TILE + lane;
     const int top = blockIdx.y * TILE + threadIdx.y * ROWS;
     const size_t plane = (size_t)height * width;
     for (int y = top; y < min(top + ROWS, height); ++y) {
         const int at = y * width + x;
-        if (!(mask[y * words_in(width) + blockIdx.x] >> lane & 1) || layer[at] == sharp) continue;
+        const u32 word = mask[y * words_in(width) + blockIdx.x];
+        if (lane == 0) mask_before[y * words_in(width) + blockIdx.x] = word;
+        if (!(word >> lane & 1)) continue;
         const u64* light_of = sums_of(sums, labels[at], width);
+        for (int i = 0; i < TOLD; ++i) told_at(told, y, x, width)[i] = __uint_as_float((u32)light_of[OUTSIDE + i]);
+        if (layer[at] == sharp) continue;
         // Pixels on the edge are covered by the light to a share that is uniform in 0..1, so they get half.
         const bool is_edge = edges(mask, y, height, width) >> (lane + BEFORE) & 1;
         float light = __uint_as_float((u32)light_of[LEVEL]) * (is_edge ? 0.5f : 1.0f);

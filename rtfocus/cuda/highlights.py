@@ -10,12 +10,12 @@ from rtfocus.cuda.gpu import Array, Gpu
 
 _TILE = 32
 _BLOCK = (32, 8)
-_SUMS = 12
-"""Of every region, see highlights.cu."""
+_SUMS, _TOLD = 18, 6
+"""What is summed up of every region, and what its border tells; see highlights.cu."""
 
 
 class CudaHighlights:
-    """See `rtfocus.render.highlights.restore_highlights`, whose results these are.
+    """See `rtfocus.render.highlights.Highlights`, whose results these are.
 
     Only the GPU learns how many regions there are, and whether there are any: where nothing is
     clipped, blocks of threads end as soon as they begin.
@@ -26,14 +26,17 @@ class CudaHighlights:
         self._gpu, self._gain = gpu, float(gain)
         self._size: tuple[int, int] | None = None
 
-    def __call__(self, image: Array, linear: Array, layer: Array, sharp: int) -> None:
-        """Raise the clipped pixels of a linear picture to what they probably were.
+    def __call__(
+        self, image: Array, linear: Array, layer: Array, sharp: int, begins: Array
+    ) -> None:
+        """Raise the clipped pixels of the next linear picture to what they probably were.
 
         Args:
             image: (h, w, 3) uint8.
             linear: (3, h, w) float32 up to 1, the same picture in linear light, changed in place.
             layer: (h, w) uint8, layer of every pixel.
             sharp: number of the layer in focus, whose pixels stay as they are.
+            begins: (1,) int32, not 0 where the picture begins a new shot.
         """
         if self._gain == 0:
             return
@@ -50,8 +53,14 @@ class CudaHighlights:
         launch("number_regions", threads, *found, height, width, work.sums)
         for kernel in ("sum_outside", "sum_borders"):
             launch(kernel, threads, *found, linear, height, width, work.sums)
+        launch(
+            "recall", threads, *found, height, width, begins, work.mask_before, work.told, work.sums
+        )
         launch("estimate", threads, *found, height, width, self._gain, work.sums)
-        launch("brighten", threads, image, *found, work.sums, layer, sharp, height, width, linear)
+        launch(
+            "brighten", threads, image, work.mask, work.labels, work.sums, layer, sharp, height,
+            width, linear, work.mask_before, work.told,
+        )  # fmt: skip
 
 
 class _Work:
@@ -61,6 +70,8 @@ class _Work:
         mask: which pixels are clipped, one bit each, words of 32 pixels of a row.
         tiles: which tiles have any.
         labels: flat position of the first pixel of every clipped pixel's region.
+        mask_before: `mask` of the last picture.
+        told: what the borders of its regions told.
         sums: what is found around the regions, of which a block of 2 x 2 pixels touches one.
     """
 
@@ -69,4 +80,7 @@ class _Work:
         self.mask = gpu.empty((height, across), np.uint32)
         self.tiles = gpu.empty((down, across), np.uint8)
         self.labels = gpu.empty((height, width), np.int32)
-        self.sums = gpu.empty(((height + 1) // 2, (width + 1) // 2, _SUMS), np.uint64)
+        blocks = (height + 1) // 2, (width + 1) // 2
+        self.sums = gpu.empty((*blocks, _SUMS), np.uint64)
+        self.mask_before = gpu.zeros(self.mask.shape, np.uint32)
+        self.told = gpu.empty((*blocks, _TOLD), np.float32)

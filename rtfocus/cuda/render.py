@@ -77,14 +77,16 @@ class CudaRenderer:
             disparity.values,
             plane,
             plane if disparity.metric is None else disparity.metric,
+            disparity.cut,
         )
         key = *(array.data.ptr for array in arrays), out.data.ptr, lens
         self._graphs.run(key, lambda: self._render(*arrays, lens, out))
         return out
 
     def _render(
-        self, image: Array, values: Array, plane: Array, metric: Array, lens: Lens, out: Array
-    ) -> None:
+        self, image: Array, values: Array, plane: Array, metric: Array, cut: Array, lens: Lens,
+        out: Array,
+    ) -> None:  # fmt: skip
         work, launch = self._work, self._gpu.launch
         height, width, _ = image.shape
         cap = _ANY_RADIUS if lens.max_radius is None else lens.max_radius / 100 * height
@@ -99,7 +101,7 @@ class CudaRenderer:
             "render", "choose_kernels", (32 * work.count,), work.members, work.plan_layers,
             work.nodes, len(work.plan.across), work.layers, work.spans, block=(32,),
         )  # fmt: skip
-        self._highlights(image, work.linear, work.layer, work.sharp)
+        self._highlights(image, work.linear, work.layer, work.sharp, cut)
         launch(
             "render", "pack_front", (width, height), work.linear, work.layer, height, width,
             work.front, work.front_cells, block=(CELL, CELL),

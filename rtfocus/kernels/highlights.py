@@ -6,6 +6,10 @@ import numpy as np
 
 from rtfocus.kernels.jit import F32, F64, I32, I64, U8, kernel
 
+TOLD = 6
+"""What the border of a light tells, in pixels: its length in the last picture; then, over all
+pictures, its length, twice the light in it over that of white, and its light per channel."""
+
 
 @kernel
 def mark_clipped(image: U8, limit: int, mask: U8) -> None:
@@ -87,6 +91,43 @@ def sum_rings(rings: I64, colour: F32, outside: F64, border: F64) -> None:
             sums[2] += max(largest - background[1], 0)
             for c in range(3):
                 sums[3 + c] += max(colour[c, n] - background[3 + c], 0)
+
+
+@kernel
+def add_earlier(edge: I64, labels: I32, mask: U8, before: F32, share: float, told: F64) -> None:
+    """Add a share of what lights told before that were as large, in the places of regions.
+
+    Args:
+        edge: flat positions of the pixels of regions of which a neighbour is not clipped.
+        labels: (h, w), number of the clipped region, 0 where nothing is clipped.
+        mask: (h, w), not 0 where the last picture was clipped.
+        before: (h, w, TOLD), what was told there; undefined elsewhere.
+        share: of it, of its mean over a region's edge.
+        told: (regions, TOLD), by this picture, changed in place.
+    """
+    width = labels.shape[1]
+    sums, number = np.zeros(told.shape), np.zeros(len(told))
+    for position in edge:
+        y, x = position // width, position % width
+        region, length = labels[y, x], before[y, x, 0]
+        if mask[y, x] and length < 2 * told[region, 0] and told[region, 0] < 2 * length:
+            number[region] += 1
+            for i in range(1, TOLD):
+                sums[region, i] += before[y, x, i]
+    for region in range(len(told)):
+        for i in range(1, TOLD):
+            told[region, i] += share * sums[region, i] / max(number[region], 1)
+
+
+@kernel
+def keep(labels: I32, told: F64, before: F32) -> None:
+    """Write what regions tell (regions, TOLD) to all their pixels (h, w, TOLD)."""
+    height, width = labels.shape
+    for y in range(height):
+        for x in range(width):
+            if labels[y, x]:
+                for i in range(TOLD):
+                    before[y, x, i] = told[labels[y, x], i]
 
 
 @kernel

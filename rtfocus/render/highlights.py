@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +11,12 @@ from numpy.typing import NDArray
 from rtfocus.frame import Image
 from rtfocus.kernels.colour import srgb_tables
 from rtfocus.kernels.highlights import (
+    TOLD,
+    add_earlier,
     brighten,
     brighten_reduced,
     find_rings,
+    keep,
     mark_clipped,
     sum_rings,
 )
@@ -22,69 +27,154 @@ CLIPPED = 252
 _MARGIN = 1.5
 _SLOPE = 2.5
 _FLOOR = 0.08
+_KEPT = 0.9
+"""Share of what was told before that counts beside one picture."""
+
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
-def restore_highlights(
-    image: Image, linear: NDArray[np.float32], gain: float, layer: NDArray[np.uint8], sharp: int
-) -> None:
-    """Raise the clipped pixels of a linear picture to what they probably were.
+class Highlights:
+    """Raises the clipped pixels of linear pictures to what they probably were.
 
-    Args:
-        image: (h, w, 3) uint8.
-        linear: (3, h, w) float32, the same picture in linear light, changed in place.
-        gain: share of the estimated excess that is given back; 0 leaves the picture alone.
-        layer: (h, w), layer of every pixel.
-        sharp: number of the layer in focus, whose pixels stay as they are.
+    What the border of a light tells is added to what it told in the pictures before, as long as the
+    light stays about where and as large as it is: of a small one few pixels tell, others in every
+    picture, and its disc would flicker.
     """
-    if gain == 0:
-        return
-    mask = _find_clipped(image)
-    inner = _find_inner(mask)
-    labels, count, rings = _find_regions(mask, inner)
-    if count > 1:
-        colour = linear.reshape(3, -1)[:, rings[:, 0]]
-        level, tint = _estimate(rings, colour, count, gain)
-        brighten(linear, image, CLIPPED, inner, labels, level, tint, layer, sharp)
 
+    def __init__(self, gain: float) -> None:
+        """Args: gain: share of the estimated excess that is given back; 0 leaves pictures alone."""
+        self._gain = gain
+        self._mask = np.empty((0, 0), np.uint8)  # of the last picture
+        self._told = np.empty((0, 0, TOLD), np.float32)  # by the borders of its regions
 
-def restore_reduced_highlights(
-    image: Image, linear: NDArray[np.float32], gain: float, layer: NDArray[np.uint8], sharp: int
-) -> None:
-    """The same for a linear picture, and its layers, that are a reduced copy of the image.
+    def forget(self) -> None:
+        """The next picture begins a new shot."""
+        self._mask = np.empty((0, 0), np.uint8)
 
-    Mixed with its surroundings no light looks clipped, and all borders are soft. So lights are
-    judged by pixels picked from the image, and every clipped pixel of the image adds what it lost
-    to the reduced pixel that it is part of.
-    """
-    if gain == 0:
-        return
-    mask = _find_clipped(image)
-    clipped = np.flatnonzero(mask.view(np.bool_))
-    if not len(clipped):
-        return
-    (height, width), (full_height, full_width) = layer.shape, mask.shape
-    rows = (2 * np.arange(height) + 1) * full_height // (2 * height)
-    columns = (2 * np.arange(width) + 1) * full_width // (2 * width)
-    picked = mask.take(rows, axis=0).take(columns, axis=1)
-    labels, count, rings = _find_regions(picked, _find_inner(picked))
-    if count > 1:
-        decode, _ = srgb_tables()
-        at = rows[rings[:, 0] // width], columns[rings[:, 0] % width]
-        level, tint = _estimate(rings, decode.take(image[at].T), count, gain)
-        brighten_reduced(
-            linear,
-            image,
-            CLIPPED,
-            clipped,
-            _find_inner(mask),
-            labels,
-            level,
-            tint,
-            layer,
-            sharp,
-            decode,
+    def restore(
+        self, image: Image, linear: NDArray[np.float32], layer: NDArray[np.uint8], sharp: int
+    ) -> None:
+        """Change the next linear picture in place.
+
+        Args:
+            image: (h, w, 3) uint8.
+            linear: (3, h, w) float32, the same picture in linear light.
+            layer: (h, w), layer of every pixel.
+            sharp: number of the layer in focus, whose pixels stay as they are.
+        """
+        if self._gain == 0:
+            return
+        mask = _find_clipped(image)
+        inner = _find_inner(mask)
+        regions = _find_regions(mask, inner)
+        if regions.count > 1:
+            colour = linear.reshape(3, -1)[:, regions.rings[:, 0]]
+            level, tint = self._estimate(regions, colour)
+            brighten(linear, image, CLIPPED, inner, regions.labels, level, tint, layer, sharp)
+        self._mask = mask
+
+    def restore_reduced(
+        self, image: Image, linear: NDArray[np.float32], layer: NDArray[np.uint8], sharp: int
+    ) -> None:
+        """The same for a linear picture, and its layers, that are a reduced copy of the image.
+
+        Mixed with its surroundings no light looks clipped, and all borders are soft. So lights are
+        judged by pixels picked from the image, and every clipped pixel of the image adds what it
+        lost to the reduced pixel that it is part of.
+        """
+        if self._gain == 0:
+            return
+        mask = _find_clipped(image)
+        (height, width), (full_height, full_width) = layer.shape, mask.shape
+        rows = (2 * np.arange(height) + 1) * full_height // (2 * height)
+        columns = (2 * np.arange(width) + 1) * full_width // (2 * width)
+        picked = mask.take(rows, axis=0).take(columns, axis=1)
+        regions = _find_regions(picked, _find_inner(picked))
+        if regions.count > 1:
+            decode, _ = srgb_tables()
+            at = rows[regions.rings[:, 0] // width], columns[regions.rings[:, 0] % width]
+            level, tint = self._estimate(regions, decode.take(image[at].T))
+            brighten_reduced(
+                linear,
+                image,
+                CLIPPED,
+                np.flatnonzero(mask.view(np.bool_)),
+                _find_inner(mask),
+                regions.labels,
+                level,
+                tint,
+                layer,
+                sharp,
+                decode,
+            )
+        self._mask = picked
+
+    def _estimate(
+        self, regions: _Regions, colour: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Linear light (count,) and tint (count, 3) of every region, from the pixels around it.
+
+        The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the
+        light to a share that is uniform in 0..1; where the light is L times as bright as white,
+        only pixels covered by less than 1 / L stay unclipped. So what light is found in the
+        unclipped pixels along the border, over the border's length, is about 1 / (2 L): white paper
+        has a soft border a pixel wide, a lamp next to none. Lenses, sharpening and compression
+        soften or harden borders, hence a margin below which nothing is restored (paper, sky and
+        shirts stay as they are) and a cap. The colour comes from the same border pixels.
+
+        Args:
+            regions: of clipped pixels.
+            colour: linear colour of the pixels of their rings, (3, n).
+        """
+        outside, border = np.zeros((regions.count, 6)), np.zeros((regions.count, 6))
+        sum_rings(regions.rings, colour, outside, border)
+        known, background, variance = outside[:, 0], outside[:, 1], outside[:, 2]
+        length, pixels, excess = border[:, 0], border[:, 1], border[:, 2]
+        variance = np.maximum(variance, 0)
+        # The background's own texture passes for mixed light: half of what a normal distribution
+        # has above its mean, 0.4 sigma a pixel, is taken off, but never most of what there is.
+        excess -= np.minimum(0.2 * np.sqrt(variance) * pixels, 0.5 * excess)
+        dark = np.maximum(1 - background, 1e-3)
+        told = self._add_earlier(
+            regions, np.column_stack([length, length, 2 * excess / dark, border[:, 3:]])
         )
+        length = told[:, 1]
+        sharpness = length / (told[:, 2] + _FLOOR * length + 1e-6)
+        level = 1 + self._gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
+        # Against two backgrounds, one of them light, little can be told: paper is no lamp there.
+        level = 1 + (level - 1) / (1 + 4 * variance / dark**2)
+        level[(length == 0) | (known == 0)] = 1
+
+        # Few pixels say little about colour; so many of white are added.
+        mixed = told[:, 3:] + (0.08 * length[:, None] + 1e-6)
+        tint = mixed / mixed.max(axis=1, keepdims=True)
+        return level.astype(np.float32), tint.astype(np.float32)
+
+    def _add_earlier(self, regions: _Regions, told: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What regions tell (count, TOLD), together with what was told before in their place."""
+        if self._told.shape[:2] != regions.labels.shape:
+            self._told = np.empty((*regions.labels.shape, TOLD), np.float32)
+        if self._mask.shape == regions.labels.shape:
+            add_earlier(regions.edge, regions.labels, self._mask, self._told, _KEPT, told)
+        keep(regions.labels, told, self._told)
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Regions:
+    """Regions of clipped pixels that touch each other.
+
+    Attributes:
+        labels: (h, w), number of every clipped pixel's region, 0 where nothing is clipped.
+        count: number of regions, 0 included.
+        edge: flat positions of the pixels of which a neighbour is not clipped.
+        rings: from `find_rings`.
+    """
+
+    labels: NDArray[np.int32]
+    count: int
+    edge: NDArray[np.int64]
+    rings: NDArray[np.int64]
 
 
 def _find_clipped(image: Image) -> NDArray[np.uint8]:
@@ -99,58 +189,12 @@ def _find_inner(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.erode(mask, _CROSS).astype(np.uint8, copy=False)
 
 
-def _find_regions(
-    mask: NDArray[np.uint8], inner: NDArray[np.uint8]
-) -> tuple[NDArray[np.int32], int, NDArray[np.int64]]:
-    """Number of every clipped pixel's region (h, w), how many there are with 0 for none, and rings.
-
-    There are none where nothing tells how bright it is: no pixel is clipped, or all are.
-    """
+def _find_regions(mask: NDArray[np.uint8], inner: NDArray[np.uint8]) -> _Regions:
+    """The regions of a mask; none where nothing tells how bright they are, as all is clipped."""
     edge = np.flatnonzero(mask != inner)
     rings = np.empty((37 * len(edge), 3), np.int64)
     if not len(edge):
-        return mask.astype(np.int32), 1, rings
+        return _Regions(mask.astype(np.int32), 1, edge, rings)
     count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
     labels = found.astype(np.int32, copy=False)
-    return labels, count, rings[: find_rings(labels, edge, rings)]
-
-
-def _estimate(
-    rings: NDArray[np.int64], colour: NDArray[np.float32], count: int, gain: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Linear light (count,) and tint (count, 3) of every clipped region, from the pixels around it.
-
-    The border of a light tells how bright it is. Along a sharp edge a pixel is covered by the light
-    to a share that is uniform in 0..1; where the light is L times as bright as white, only pixels
-    covered by less than 1 / L stay unclipped. So what light is found in the unclipped pixels along
-    the border, over the border's length, is about 1 / (2 L): white paper has a soft border a pixel
-    wide, a lamp next to none. Lenses, sharpening and compression soften or harden borders, hence a
-    margin below which nothing is restored (paper, sky and shirts stay as they are) and a cap. The
-    colour comes from the same border pixels.
-
-    Args:
-        rings: from `find_rings`.
-        colour: linear colour of those pixels, (3, n).
-        count: number of regions, with 0 for none.
-        gain: see `restore_highlights`.
-    """
-    outside, border = np.zeros((count, 6)), np.zeros((count, 6))
-    sum_rings(rings, colour, outside, border)
-    known, background, variance = outside[:, 0], outside[:, 1], outside[:, 2]
-    length, pixels, excess = border[:, 0], border[:, 1], border[:, 2]
-    variance = np.maximum(variance, 0)
-    # The background's own texture passes for mixed light: half of what a normal distribution has
-    # above its mean, 0.4 sigma a pixel, is taken off, but never most of what there is.
-    excess -= np.minimum(0.2 * np.sqrt(variance) * pixels, 0.5 * excess)
-    dark = np.maximum(1 - background, 1e-3)
-    sharpness = length / (2 * excess / dark + _FLOOR * length + 1e-6)
-    level = 1 + gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
-    # Against two backgrounds, one of them light, little can be told: paper is no lamp there.
-    level = 1 + (level - 1) / (1 + 4 * variance / dark**2)
-    level[(length == 0) | (known == 0)] = 1
-
-    mixed = border[:, 3:]
-    # Few pixels say little about colour; so many of white are added.
-    mixed += 0.08 * length[:, None] + 1e-6
-    tint = mixed / mixed.max(axis=1, keepdims=True)
-    return level.astype(np.float32), tint.astype(np.float32)
+    return _Regions(labels, count, edge, rings[: find_rings(labels, edge, rings)])

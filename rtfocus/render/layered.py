@@ -13,7 +13,7 @@ from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
 from rtfocus.lens import Lens
 from rtfocus.render.aperture import Aperture
-from rtfocus.render.highlights import restore_highlights, restore_reduced_highlights
+from rtfocus.render.highlights import Highlights
 from rtfocus.render.layers import SHARP, SURROUNDINGS, LayerPlan, Tier, plan_layers
 
 
@@ -32,8 +32,8 @@ class LensRenderer:
 
     Pixels whose radius is below 0.5 px, and that no blurred nearer layer covers, keep their bytes.
 
-    Not safe for use from several threads at once: it keeps its working memory from picture to
-    picture.
+    Pictures that follow each other are taken for a video. Not safe for use from several threads at
+    once.
     """
 
     def __init__(
@@ -42,13 +42,15 @@ class LensRenderer:
         """Args: tier: see TIERS. highlights: share of the lost light given back, 0 for none."""
         self._tier = tier
         self._aperture = aperture
-        self._highlights = highlights
+        self._highlights = Highlights(highlights)
         self._bands = Bands(threads)
         self._decode, self._encode = srgb_tables()
         self._size: tuple[int, int] | None = None
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
         """See `Renderer.render`."""
+        if disparity.cut:
+            self.forget()
         return self.blur(image, lens.radius(disparity, focus))
 
     def blur(self, image: Image, radius: Map) -> Image:
@@ -81,8 +83,9 @@ class LensRenderer:
         members = np.empty((height, len(plan.radius), 2))
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer, members)
         kernels, sharp = plan.kernels(members.sum(axis=0)), len(plan.radius) // 2
-        restore = restore_highlights if original is image else restore_reduced_highlights
-        restore(original, self._linear, self._highlights, self._layer, sharp)
+        lights = self._highlights
+        restore = lights.restore if original is image else lights.restore_reduced
+        restore(original, self._linear, self._layer, sharp)
         self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
@@ -110,6 +113,10 @@ class LensRenderer:
             own,
         )
         return out, own
+
+    def forget(self) -> None:
+        """The next picture begins a new shot, so that nothing of those before counts."""
+        self._highlights.forget()
 
     def close(self) -> None:
         """See `Renderer.close`."""

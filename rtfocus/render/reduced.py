@@ -121,6 +121,8 @@ class ReducedRenderer:
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
         """See `rtfocus.render.Renderer`; disparity of any size, best that of `ReducedUpsampler`."""
+        if disparity.cut:
+            self._renderer.forget()
         height, width = self._reduction.size(*image.shape[:2])
         small = reduce_picture(image, (height, width))
         factor = image.shape[0] / height

@@ -6,7 +6,7 @@ import pytest
 
 from rtfocus.cuda.gpu import Gpu
 from rtfocus.cuda.highlights import CudaHighlights
-from rtfocus.render.highlights import CLIPPED, restore_highlights
+from rtfocus.render.highlights import CLIPPED, Highlights
 
 SHARP = 3
 
@@ -18,7 +18,7 @@ def to_linear(image: np.ndarray) -> np.ndarray:
 def on_cpu(image: np.ndarray, gain: float = 1.0, layer: np.ndarray | None = None) -> np.ndarray:
     layer = np.zeros(image.shape[:2], np.uint8) if layer is None else layer
     linear = to_linear(image)
-    restore_highlights(image, linear, gain, layer, SHARP)
+    Highlights(gain).restore(image, linear, layer, SHARP)
     return linear
 
 
@@ -27,7 +27,8 @@ def both(
 ) -> tuple[np.ndarray, np.ndarray]:
     layer = np.zeros(image.shape[:2], np.uint8) if layer is None else layer
     linear = gpu.upload(to_linear(image))
-    CudaHighlights(gpu, gain)(gpu.upload(image), linear, gpu.upload(layer), SHARP)
+    begins = gpu.zeros(1, np.int32)
+    CudaHighlights(gpu, gain)(gpu.upload(image), linear, gpu.upload(layer), SHARP, begins)
     return gpu.download(linear), on_cpu(image, gain, layer)
 
 
@@ -184,21 +185,39 @@ def test_all_alike(gpu: Gpu, level: int) -> None:
     np.testing.assert_array_equal(result, to_linear(image))
 
 
-def test_one_frame_knows_nothing_of_the_one_before(gpu: Gpu) -> None:
-    restore = CudaHighlights(gpu, 1.0)
-    layer = gpu.zeros((70, 100), np.uint8)
-    pictures = [lights(), snake(70, 100), dark(70, 100), lights()[::-1].copy()]
+def moved(image: np.ndarray, by: int) -> np.ndarray:
+    """With another texture, as noise in the sensor makes it."""
+    noise = np.random.default_rng(by).integers(-9, 10, image.shape)
+    lit = image >= CLIPPED
+    return np.roll(np.where(lit, image, np.clip(image + noise, 0, CLIPPED - 1)), by, 1).astype("u1")
+
+
+def test_lights_are_remembered_as_on_the_cpu(gpu: Gpu) -> None:
+    pictures = [moved(lights(), by) for by in (0, 1, 2, 2, 7)]
+    pictures += [dark(70, 100), lights(), moved(lights(), 3), snake(70, 100), lights()]
+    begins = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    on_gpu, cpu = CudaHighlights(gpu, 1.0), Highlights(1.0)
+    layer, flags = gpu.zeros((70, 100), np.uint8), [gpu.zeros(1, np.int32) for _ in begins]
     linear = [gpu.upload(to_linear(image)) for image in pictures]
-    for image, values in zip(pictures, linear, strict=True):
-        restore(gpu.upload(image), values, layer, SHARP)
-    for image, values in zip(pictures, linear, strict=True):
-        assert_alike(gpu.download(values), on_cpu(image))
+    for flag, begin in zip(flags, begins, strict=True):
+        gpu.fill(flag, begin)
+    for image, values, flag in zip(pictures, linear, flags, strict=True):
+        on_gpu(gpu.upload(image), values, layer, SHARP, flag)
+    remembered = 0
+    for image, values, begin in zip(pictures, linear, begins, strict=True):
+        wanted = to_linear(image)
+        if begin:
+            cpu.forget()
+        cpu.restore(image, wanted, np.zeros((70, 100), np.uint8), SHARP)
+        assert_alike(gpu.download(values), wanted)
+        remembered += not np.allclose(wanted, on_cpu(image), rtol=1e-3)
+    assert remembered >= 4
 
 
 def test_sizes_may_change(gpu: Gpu) -> None:
-    restore = CudaHighlights(gpu, 1.0)
+    restore, begins = CudaHighlights(gpu, 1.0), gpu.zeros(1, np.int32)
     for size in ((50, 60), (33, 40), (50, 60)):
         image = lights(*size)
         linear = gpu.upload(to_linear(image))
-        restore(gpu.upload(image), linear, gpu.zeros(size, np.uint8), SHARP)
+        restore(gpu.upload(image), linear, gpu.zeros(size, np.uint8), SHARP, begins)
         assert_alike(gpu.download(linear), on_cpu(image))

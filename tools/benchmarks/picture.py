@@ -55,12 +55,13 @@ def render_scene(meta: Path, renderer: Renderer, out: Path) -> None:
     if scene["kind"] == "still":
         for name, lens in scene["lens"].items():
             depth = np.load(source / "depth.npz")["z"]
-            write(out / f"{name}.png", render(source / "aif.png", depth, camera, lens, renderer))
+            picture = render(source / "aif.png", depth, camera, lens, renderer, cut=True)
+            write(out / f"{name}.png", picture)
         return
     for i in range(scene["frames"]):
         depth = np.load(source / "depth" / f"{i:03d}.npz")["z"]
         picture = source / "aif" / f"{i:03d}.png"
-        result = render(picture, depth, camera, scene["lens"]["dof"], renderer)
+        result = render(picture, depth, camera, scene["lens"]["dof"], renderer, cut=i == 0)
         write(out / "dof" / f"{i:03d}.png", result)
 
 
@@ -70,10 +71,14 @@ def render(
     camera: dict[str, float],
     lens: dict[str, float],
     renderer: Renderer,
+    *,
+    cut: bool,
 ) -> Image:
     """The picture as that lens takes it."""
     image = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
-    disparity = Disparity((1 / depth.astype(np.float64)).astype(np.float32), metric=(1.0, 0.0))
+    disparity = Disparity(
+        (1 / depth.astype(np.float64)).astype(np.float32), metric=(1.0, 0.0), cut=cut
+    )
     thin_lens = Lens(
         f_number=camera["focal_length_mm"] / 1000 / lens["aperture_diameter_m"],
         focal_length_mm=camera["focal_length_mm"],
