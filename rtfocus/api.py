@@ -30,8 +30,8 @@ class Refocus:
                 show(refocus(image))
 
     Depth comes with each picture, or from the network that `model` names. Consecutive pictures are
-    taken for a video: depth is kept steady and the plane of focus follows its point. Not safe for
-    use from several threads at once.
+    taken for a video: depth is kept steady, the plane of focus follows its point, and how bright
+    lights are is remembered. Not safe for use from several threads at once.
     """
 
     def __init__(self, settings: Settings | None = None, **options: Any) -> None:

@@ -45,6 +45,7 @@ KINDS = ("barrier", "clamp", "bound", "index")
 _TESTED_BY = {
     "align": "smooth",
     "block": "smooth",
+    "classify": "render",
     "prepare": "network",
     "rates": "floor",
 }  # without tests of their own

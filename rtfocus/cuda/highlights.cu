@@ -26,7 +26,8 @@ enum { NUMBER, EARLIER = 6 };
 enum { SUMS = OUTSIDE + BORDER + EARLIER };
 enum { LEVEL, TINT };
 
-// What the border of a light tells, over all pictures but for the first, which is of this one; of every 2 x 2 pixels.
+// What the border of a light tells, kept for every block of 2 x 2 pixels: its length in this picture; then, summed up
+// over this and earlier ones, its length, twice its light over that of white, and its light channel by channel.
 enum { LAST_LENGTH, ALL_LENGTH, ALL_EXCESS, ALL_MIXED, TOLD = ALL_MIXED + 3 };
 
 template <class T> __device__ __forceinline__ T* told_at(T* told, int y, int x, int width) {

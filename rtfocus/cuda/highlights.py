@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 
 from rtfocus.cuda.gpu import Array, Gpu
+from rtfocus.kernels.highlights import TOLD
 
 _TILE = 32
 _BLOCK = (32, 8)
-_SUMS, _TOLD = 18, 6
-"""What is summed up of every region, and what its border tells; see highlights.cu."""
+_SUMS = 18
+"""What is summed up of every region, see highlights.cu."""
 
 
 class CudaHighlights:
@@ -83,4 +84,4 @@ class _Work:
         blocks = (height + 1) // 2, (width + 1) // 2
         self.sums = gpu.empty((*blocks, _SUMS), np.uint64)
         self.mask_before = gpu.zeros(self.mask.shape, np.uint32)
-        self.told = gpu.empty((*blocks, _TOLD), np.float32)
+        self.told = gpu.empty((*blocks, TOLD), np.float32)

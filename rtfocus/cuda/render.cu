@@ -4,29 +4,6 @@
 #define TILE 32
 #define ROWS 4  // rows of a tile that one thread works on
 #define LANES (TILE / ROWS)
-#define NODES 5        // radii of a layer whose kernels are known; as in rtfocus/render/layers.py
-#define SUMS 128       // per layer: of its members' radii without their sign, in 1 / UNIT pixels, and of their number
-#define UNIT 1024.0f
-#define COPIES 16      // of these sums, so that not all blocks add to the same ones
-
-struct Layer {
-    int scale;         // blurred on a grid reduced by this
-    int reach;         // how far the blur spreads, in pixels of that grid
-    int first, count;  // its columns among all spans
-    float norm;        // 1 / area of the kernel
-    float middle;      // of its radii, without their sign
-    float width;       // by how much its radii differ at most
-    int tiles;         // where its tiles begin among those of all reduced layers
-    int across;        // tiles along x
-    int base;          // where its pixels begin in the memory of all reduced layers
-};
-
-struct Column {  // of a kernel: whole pixels to its ends and the fractions that remain
-    int top;
-    float top_part;
-    int bottom;
-    float bottom_part;
-};
 
 // Two pictures of packed pixels: red, green, blue as halves, and the layer's number.
 struct Scene {
@@ -42,102 +19,6 @@ __device__ __forceinline__ void add(float4& to, float4 value, float weight) {
     to.y += weight * value.y;
     to.z += weight * value.z;
     to.w += weight * value.w;
-}
-
-// Adds radii to the sums of their layers; for all threads of a block of 32 x 8. NOTHING has none.
-__device__ __forceinline__ void add_members(int layer, float radius, u64* __restrict__ members) {
-    __shared__ u32 sums[SUMS];
-    const int thread = threadIdx.y * 32 + threadIdx.x;
-    if (thread < SUMS) sums[thread] = 0;
-    __syncthreads();
-    const u32 distance = (u32)(fabsf(radius) * UNIT + 0.5f);
-    for (u32 rest = ~0u; rest;) {  // one layer of the warp after the other
-        const int k = __shfl_sync(~0u, layer, __ffs(rest) - 1);
-        const u32 same = __ballot_sync(~0u, layer == k);
-        u32 sum = layer == k ? distance : 0;
-        for (int by = 16; by > 0; by /= 2) sum += __shfl_xor_sync(~0u, sum, by);
-        if (threadIdx.x == 0 && k != NOTHING) {
-            atomicAdd(&sums[2 * k], sum);
-            atomicAdd(&sums[2 * k + 1], (u32)__popc(same));
-        }
-        rest &= ~same;
-    }
-    __syncthreads();
-    const int copy = (blockIdx.y * gridDim.x + blockIdx.x) % COPIES;
-    if (thread < SUMS && sums[thread]) atomicAdd(&members[copy * SUMS + thread], (u64)sums[thread]);
-}
-
-// Signed radius of every pixel's circle of confusion, its layer, the picture in linear light, and sums over layers.
-extern "C" __global__ __launch_bounds__(256) void classify(
-    const u8* __restrict__ image, const float* __restrict__ disparity, const float* __restrict__ plane,
-    const float* __restrict__ metric, int physical, float gain, float band, float limit, const u8* __restrict__ lookup,
-    int entries, const float* __restrict__ decode, int height, int width, float* __restrict__ radius,
-    u8* __restrict__ layer, float* __restrict__ linear, int* __restrict__ nearest, u64* __restrict__ members) {
-    const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
-    float r = -1.0f;
-    int own = NOTHING;
-    if (x < width && y < height) {
-        const int at = y * width + x;
-        r = disparity[at] - plane[0];
-        r -= clamp(r, -band / 2, band / 2);
-        r *= physical ? gain * metric[0] : gain;
-        r = clamp(r, -limit, limit);
-        radius[at] = r;
-        layer[at] = own = layer_of(r, lookup, entries);
-        for (int c = 0; c < 3; ++c) linear[(size_t)c * height * width + at] = decode[image[(size_t)3 * at + c]];
-    }
-    add_members(own, fminf(fabsf(r), entries / 64.0f), members);
-    for (int by = 16; by > 0; by /= 2) r = fmaxf(r, __shfl_xor_sync(~0u, r, by));
-    // Positive floats are ordered as their bits are.
-    if ((threadIdx.y * blockDim.x + threadIdx.x) % 32 == 0 && r > 0) atomicMax(nearest, __float_as_int(r));
-}
-
-// The kernels of this picture, each of the mean radius of its layer's members, whose sums begin anew; a warp a layer.
-// See LayerPlan.kernels in rtfocus/render/layers.py. nodes is (NODES, columns): where columns begin and end.
-extern "C" __global__ __launch_bounds__(32) void choose_kernels(
-    u64* __restrict__ members, const Layer* __restrict__ plan, const float2* __restrict__ nodes, int columns,
-    Layer* __restrict__ layers, Column* __restrict__ spans) {
-    const int k = blockIdx.x, lane = threadIdx.x;
-    u64 sum = 0, number = 0;
-    if (lane < COPIES) {
-        u64* own = members + lane * SUMS + 2 * k;
-        sum = own[0], number = own[1];
-        own[0] = own[1] = 0;
-    }
-    for (int by = 16; by > 0; by /= 2) {
-        sum += __shfl_xor_sync(~0u, sum, by);
-        number += __shfl_xor_sync(~0u, number, by);
-    }
-    Layer layer = plan[k];
-    const float radius = number ? (float)((double)sum / (double)number) / UNIT : layer.middle;
-    const float place = (radius - (layer.middle - layer.width / 2)) / fmaxf(layer.width, 0.5f) * (NODES - 1);
-    const int node = clamp((int)place, 0, NODES - 2);
-    const float share = clamp(place - node, 0.0f, 1.0f);
-    float area = 0;
-    int wide = 0, reach = 0;
-    for (int i = lane; i < layer.count; i += 32) {
-        const int at = layer.first + i;
-        const float2 a = nodes[node * columns + at], b = nodes[(node + 1) * columns + at];
-        const float top = a.x + share * (b.x - a.x), bottom = a.y + share * (b.y - a.y);
-        area += bottom - top;
-        if (bottom > top) wide = max(wide, abs(i - layer.count / 2));
-        reach = max(reach, (int)ceilf(fmaxf(-top, bottom)));
-        const float above = floorf(top + 0.5f), below = floorf(bottom + 0.5f);
-        spans[at] = {(int)above, top + 0.5f - above, (int)below, bottom + 0.5f - below};
-    }
-    for (int by = 16; by > 0; by /= 2) {
-        area += __shfl_xor_sync(~0u, area, by);
-        wide = max(wide, __shfl_xor_sync(~0u, wide, by));
-        reach = max(reach, __shfl_xor_sync(~0u, reach, by));
-    }
-    if (lane != 0) return;
-    if (layer.count) {
-        layer.first += layer.count / 2 - wide;
-        layer.count = 2 * wide + 1;
-        layer.reach = max(wide, reach);
-        layer.norm = 1 / area;
-    }
-    layers[k] = layer;
 }
 
 // Packs the picture and notes the layers of every cell.

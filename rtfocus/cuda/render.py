@@ -29,7 +29,7 @@ _LAYER = np.dtype(
      ("middle", "f4"), ("width", "f4"), ("tiles", "i4"), ("across", "i4"), ("base", "i4")]
 )  # fmt: skip
 _COLUMN_WORDS = 4
-_SUMS = (16, 64, 2)  # copies, layers, and radii and number of each; as in render.cu
+_SUMS = (16, 64, 2)  # copies, layers, and radii and number of each; as in classify.cu
 
 
 class CudaRenderer:
@@ -92,13 +92,16 @@ class CudaRenderer:
         cap = _ANY_RADIUS if lens.max_radius is None else lens.max_radius / 100 * height
         self._gpu.fill(work.nearest, 0)
         launch(
-            "render", "classify", (width, height), image, values, plane, metric, lens.physical,
-            lens.gain(width, height), float(lens.focus_range), float(cap), work.lookup,
-            work.lookup.size, self._decode, height, width, work.radius, work.layer, work.linear,
-            work.nearest, work.members,
+            "classify", "find_radius", (width, height), image, values, plane, metric, lens.physical,
+            lens.gain(width, height), float(lens.focus_range), float(cap), self._decode, height,
+            width, work.radius, work.linear,
         )  # fmt: skip
         launch(
-            "render", "choose_kernels", (32 * work.count,), work.members, work.plan_layers,
+            "classify", "classify", (width, height), work.linear, work.radius, work.lookup,
+            work.lookup.size, height, width, work.claimed, work.layer, work.nearest, work.members,
+        )  # fmt: skip
+        launch(
+            "classify", "choose_kernels", (32 * work.count,), work.members, work.plan_layers,
             work.nodes, len(work.plan.across), work.layers, work.spans, block=(32,),
         )  # fmt: skip
         self._highlights(image, work.linear, work.layer, work.sharp, cut)
@@ -142,7 +145,7 @@ class CudaRenderer:
     def _find_behind(self) -> None:
         """Fill in what lies behind what is seen."""
         work, launch = self._work, self._gpu.launch
-        colour, radius = work.linear, work.radius
+        colour, radius = work.linear, work.claimed
         for level, (rows, columns) in enumerate(work.level_sizes, 1):
             height, width = radius.shape
             start = work.offsets[level - 1]
@@ -155,7 +158,7 @@ class CudaRenderer:
         height, width = work.layer.shape
         launch(
             "behind", "look_behind", (width, height), work.levels, work.level_offsets,
-            len(work.level_sizes), work.linear, work.radius, work.layer, height, width, work.edge,
+            len(work.level_sizes), work.linear, work.claimed, work.layer, height, width, work.edge,
             work.lookup, work.lookup.size, work.nearest, work.back, work.back_cells,
             block=(CELL, CELL),
         )  # fmt: skip
@@ -188,6 +191,7 @@ class _Work:
 
     Attributes:
         plan: the layers, as plan_layers and nodes on the GPU.
+        radius, claimed: before and after mixed pixels were counted to the nearer thing.
         members: sums over the layers, from which come
         layers, spans: those of one picture, with their kernels.
         count: number of layers.
@@ -211,6 +215,7 @@ class _Work:
         self.lookup, self.edge = gpu.upload(plan.lookup), gpu.upload(plan.edge)
 
         self.radius = gpu.empty((height, width), np.float32)
+        self.claimed = gpu.empty((height, width), np.float32)
         self.layer = gpu.empty((height, width), np.uint8)
         self.linear = gpu.empty((3, height, width), np.float32)
         self.nearest = gpu.empty(1, np.int32)

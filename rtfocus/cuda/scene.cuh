@@ -1,4 +1,4 @@
-// A packed picture: red, green, blue as halves, and the number of every pixel's layer.
+// Layers, and a packed picture: red, green, blue as halves, and the number of every pixel's layer.
 
 #define CELL 16
 #define NOTHING 255
@@ -31,3 +31,22 @@ __device__ __forceinline__ void collect(int layer, u64* __restrict__ cells, int 
         cells[blockIdx.y * across + blockIdx.x] = bits;
     }
 }
+
+struct Layer {
+    int scale;         // blurred on a grid reduced by this
+    int reach;         // how far the blur spreads, in pixels of that grid
+    int first, count;  // its columns among all spans
+    float norm;        // 1 / area of the kernel
+    float middle;      // of its radii, without their sign
+    float width;       // by how much its radii differ at most
+    int tiles;         // where its tiles begin among those of all reduced layers
+    int across;        // tiles along x
+    int base;          // where its pixels begin in the memory of all reduced layers
+};
+
+struct Column {  // of a kernel: whole pixels to its ends and the fractions that remain
+    int top;
+    float top_part;
+    int bottom;
+    float bottom_part;
+};

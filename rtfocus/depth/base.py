@@ -13,7 +13,7 @@ class DepthSource(Protocol):
     Attributes:
         scale: what the numbers mean, see `rtfocus.frame.Scale`.
         steady: True where maps need no smoothing unless the user asks (recorded or true depth).
-        description: one line for the user, such as "tcmonodepth-small 192x320 on cpu".
+        description: one line for the user, such as "rtfocus-small 192x320 on cpu".
     """
 
     scale: Scale

@@ -94,40 +94,32 @@ def sum_rings(rings: I64, colour: F32, outside: F64, border: F64) -> None:
 
 
 @kernel
-def add_earlier(edge: I64, labels: I32, mask: U8, before: F32, share: float, told: F64) -> None:
+def add_earlier(
+    edge: I64, labels: I32, told: F64, before: I32, told_before: F64, share: float
+) -> None:
     """Add a share of what lights told before that were as large, in the places of regions.
 
     Args:
         edge: flat positions of the pixels of regions of which a neighbour is not clipped.
         labels: (h, w), number of the clipped region, 0 where nothing is clipped.
-        mask: (h, w), not 0 where the last picture was clipped.
-        before: (h, w, TOLD), what was told there; undefined elsewhere.
-        share: of it, of its mean over a region's edge.
         told: (regions, TOLD), by this picture, changed in place.
+        before: (h, w), `labels` of the last picture.
+        told_before: `told` of the last picture.
+        share: of its mean over a region's edge.
     """
     width = labels.shape[1]
     sums, number = np.zeros(told.shape), np.zeros(len(told))
     for position in edge:
         y, x = position // width, position % width
-        region, length = labels[y, x], before[y, x, 0]
-        if mask[y, x] and length < 2 * told[region, 0] and told[region, 0] < 2 * length:
+        region, earlier = labels[y, x], before[y, x]
+        length = told_before[earlier, 0]
+        if earlier and length < 2 * told[region, 0] and told[region, 0] < 2 * length:
             number[region] += 1
             for i in range(1, TOLD):
-                sums[region, i] += before[y, x, i]
+                sums[region, i] += told_before[earlier, i]
     for region in range(len(told)):
         for i in range(1, TOLD):
             told[region, i] += share * sums[region, i] / max(number[region], 1)
-
-
-@kernel
-def keep(labels: I32, told: F64, before: F32) -> None:
-    """Write what regions tell (regions, TOLD) to all their pixels (h, w, TOLD)."""
-    height, width = labels.shape
-    for y in range(height):
-        for x in range(width):
-            if labels[y, x]:
-                for i in range(TOLD):
-                    before[y, x, i] = told[labels[y, x], i]
 
 
 @kernel

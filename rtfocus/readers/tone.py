@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtfocus.frame import Image
+from rtfocus.kernels.colour import linear_to_srgb, srgb_to_linear
 from rtfocus.kernels.jit import F32, F64, U8
 from rtfocus.kernels.tone import map_tones
 
@@ -127,17 +128,6 @@ def compress(nits: F64) -> F64:
         + (-2 * t**3 + 3 * t**2) * target
     )
     return pq_to_nits(np.where(e < knee, e, spline) * peak)
-
-
-def srgb_to_linear(signal: F64) -> F64:
-    """IEC 61966-2-1: 0..1 to linear 0..1."""
-    return np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(linear: F64) -> F64:
-    """Inverse of `srgb_to_linear`."""
-    root = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, root), 0, 1)
 
 
 def _rgb_to_xyz(primaries: int) -> F64:

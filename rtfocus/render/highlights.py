@@ -16,7 +16,6 @@ from rtfocus.kernels.highlights import (
     brighten,
     brighten_reduced,
     find_rings,
-    keep,
     mark_clipped,
     sum_rings,
 )
@@ -44,15 +43,17 @@ class Highlights:
     def __init__(self, gain: float) -> None:
         """Args: gain: share of the estimated excess that is given back; 0 leaves pictures alone."""
         self._gain = gain
-        self._mask = np.empty((0, 0), np.uint8)  # of the last picture
-        self._told = np.empty((0, 0, TOLD), np.float32)  # by the borders of its regions
-
-    def forget(self) -> None:
-        """The next picture begins a new shot."""
-        self._mask = np.empty((0, 0), np.uint8)
+        self._before = np.empty((0, 0), np.int32)  # labels of the last picture
+        self._told_before = np.empty((0, TOLD))  # by the borders of its regions
 
     def restore(
-        self, image: Image, linear: NDArray[np.float32], layer: NDArray[np.uint8], sharp: int
+        self,
+        image: Image,
+        linear: NDArray[np.float32],
+        layer: NDArray[np.uint8],
+        sharp: int,
+        *,
+        begins: bool,
     ) -> None:
         """Change the next linear picture in place.
 
@@ -61,20 +62,26 @@ class Highlights:
             linear: (3, h, w) float32, the same picture in linear light.
             layer: (h, w), layer of every pixel.
             sharp: number of the layer in focus, whose pixels stay as they are.
+            begins: whether a new shot begins with this picture.
         """
         if self._gain == 0:
             return
         mask = _find_clipped(image)
         inner = _find_inner(mask)
         regions = _find_regions(mask, inner)
-        if regions.count > 1:
-            colour = linear.reshape(3, -1)[:, regions.rings[:, 0]]
-            level, tint = self._estimate(regions, colour)
+        colour = linear.reshape(3, -1)[:, regions.rings[:, 0]]
+        level, tint = self._estimate(regions, colour, begins)
+        if len(level) > 1:
             brighten(linear, image, CLIPPED, inner, regions.labels, level, tint, layer, sharp)
-        self._mask = mask
 
     def restore_reduced(
-        self, image: Image, linear: NDArray[np.float32], layer: NDArray[np.uint8], sharp: int
+        self,
+        image: Image,
+        linear: NDArray[np.float32],
+        layer: NDArray[np.uint8],
+        sharp: int,
+        *,
+        begins: bool,
     ) -> None:
         """The same for a linear picture, and its layers, that are a reduced copy of the image.
 
@@ -90,10 +97,10 @@ class Highlights:
         columns = (2 * np.arange(width) + 1) * full_width // (2 * width)
         picked = mask.take(rows, axis=0).take(columns, axis=1)
         regions = _find_regions(picked, _find_inner(picked))
-        if regions.count > 1:
-            decode, _ = srgb_tables()
-            at = rows[regions.rings[:, 0] // width], columns[regions.rings[:, 0] % width]
-            level, tint = self._estimate(regions, decode.take(image[at].T))
+        decode, _ = srgb_tables()
+        at = rows[regions.rings[:, 0] // width], columns[regions.rings[:, 0] % width]
+        level, tint = self._estimate(regions, decode.take(image[at].T), begins)
+        if len(level) > 1:
             brighten_reduced(
                 linear,
                 image,
@@ -107,10 +114,9 @@ class Highlights:
                 sharp,
                 decode,
             )
-        self._mask = picked
 
     def _estimate(
-        self, regions: _Regions, colour: NDArray[np.float32]
+        self, regions: _Regions, colour: NDArray[np.float32], begins: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Linear light (count,) and tint (count, 3) of every region, from the pixels around it.
 
@@ -125,6 +131,7 @@ class Highlights:
         Args:
             regions: of clipped pixels.
             colour: linear colour of the pixels of their rings, (3, n).
+            begins: see `restore`.
         """
         outside, border = np.zeros((regions.count, 6)), np.zeros((regions.count, 6))
         sum_rings(regions.rings, colour, outside, border)
@@ -135,9 +142,10 @@ class Highlights:
         # has above its mean, 0.4 sigma a pixel, is taken off, but never most of what there is.
         excess -= np.minimum(0.2 * np.sqrt(variance) * pixels, 0.5 * excess)
         dark = np.maximum(1 - background, 1e-3)
-        told = self._add_earlier(
-            regions, np.column_stack([length, length, 2 * excess / dark, border[:, 3:]])
-        )
+        told = np.column_stack([length, length, 2 * excess / dark, border[:, 3:]])
+        if not begins and self._before.shape == regions.labels.shape:
+            add_earlier(regions.edge, regions.labels, told, self._before, self._told_before, _KEPT)
+        self._before, self._told_before = regions.labels, told
         length = told[:, 1]
         sharpness = length / (told[:, 2] + _FLOOR * length + 1e-6)
         level = 1 + self._gain * _SLOPE * dark * np.maximum(sharpness - _MARGIN, 0)
@@ -146,18 +154,9 @@ class Highlights:
         level[(length == 0) | (known == 0)] = 1
 
         # Few pixels say little about colour; so many of white are added.
-        mixed = told[:, 3:] + (0.08 * length[:, None] + 1e-6)
+        mixed = told[:, 3:] + (_FLOOR * length[:, None] + 1e-6)
         tint = mixed / mixed.max(axis=1, keepdims=True)
         return level.astype(np.float32), tint.astype(np.float32)
-
-    def _add_earlier(self, regions: _Regions, told: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What regions tell (count, TOLD), together with what was told before in their place."""
-        if self._told.shape[:2] != regions.labels.shape:
-            self._told = np.empty((*regions.labels.shape, TOLD), np.float32)
-        if self._mask.shape == regions.labels.shape:
-            add_earlier(regions.edge, regions.labels, self._mask, self._told, _KEPT, told)
-        keep(regions.labels, told, self._told)
-        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ def _find_regions(mask: NDArray[np.uint8], inner: NDArray[np.uint8]) -> _Regions
     edge = np.flatnonzero(mask != inner)
     rings = np.empty((37 * len(edge), 3), np.int64)
     if not len(edge):
-        return _Regions(mask.astype(np.int32), 1, edge, rings)
+        return _Regions(np.zeros(mask.shape, np.int32), 1, edge, rings[:0])
     count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
     labels = found.astype(np.int32, copy=False)
     return _Regions(labels, count, edge, rings[: find_rings(labels, edge, rings)])

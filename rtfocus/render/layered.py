@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,22 +12,26 @@ from rtfocus.kernels.behind import continue_surfaces, look_behind, reduce_far
 from rtfocus.kernels.colour import linearise, srgb_tables
 from rtfocus.kernels.layers import TILE_HEIGHT, render_tiles
 from rtfocus.kernels.membership import CELL, NOTHING, classify, collect
+from rtfocus.kernels.mixed import claim_mixed
 from rtfocus.lens import Lens
 from rtfocus.render.aperture import Aperture
 from rtfocus.render.highlights import Highlights
 from rtfocus.render.layers import SHARP, SURROUNDINGS, LayerPlan, Tier, plan_layers
 
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
 
 class LensRenderer:
     """A thin lens: layers blurred by the aperture, composited far to near in linear light.
 
-    1. Highlights that were clipped get an estimate of their light back.
-    2. Every pixel goes to the layer of its circle of confusion (`rtfocus.render.layers`).
-    3. Behind pixels a second layer number and colour are guessed: their own surface, where it goes
+    1. Pixels on an outline that show some of a nearer thing are counted to that.
+    2. Every pixel goes to the layer of its circle of confusion (`rtfocus.render.layers`), and every
+       layer gets the kernel of its members' mean radius.
+    3. Highlights that were clipped get an estimate of their light back.
+    4. Behind pixels a second layer number and colour are guessed: their own surface, where it goes
        on in a farther layer, so that nothing shines through between the two; else, behind a
        blurred foreground, its surroundings, so that what shows through its soft edge is background
        and not a sharp copy of the foreground.
-    4. Every layer gets the kernel of its members' mean radius.
     5. Per tile, the layers that reach it are blurred and composited, each filling the holes of what
        lies behind.
 
@@ -49,16 +54,17 @@ class LensRenderer:
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
         """See `Renderer.render`."""
-        if disparity.cut:
-            self.forget()
-        return self.blur(image, lens.radius(disparity, focus))
+        return self.blur(image, lens.radius(disparity, focus), begins=disparity.cut)
 
-    def blur(self, image: Image, radius: Map) -> Image:
-        """Blur every pixel by its signed radius in pixels, > 0 in front of the plane of focus."""
-        return self.blur_reduced(image, radius, image)[0]
+    def blur(self, image: Image, radius: Map, *, begins: bool = False) -> Image:
+        """Blur every pixel by its signed radius in pixels, > 0 in front of the plane of focus.
+
+        Where a new shot begins, nothing of the pictures before counts.
+        """
+        return self.blur_reduced(image, radius, image, begins=begins)[0]
 
     def blur_reduced(
-        self, image: Image, radius: Map, original: Image
+        self, image: Image, radius: Map, original: Image, *, begins: bool = False
     ) -> tuple[Image, NDArray[np.uint8]]:
         """`blur`, and how much of the result is every pixel's own light: (h, w), 255 where all is.
 
@@ -67,6 +73,7 @@ class LensRenderer:
             radius: (h, w), see `blur`.
             original: the picture of which `image` is a reduced copy, which says less of clipped
                 highlights; or `image` itself.
+            begins: see `blur`.
         """
         height, width = radius.shape
         if image.shape != (height, width, 3):
@@ -80,12 +87,15 @@ class LensRenderer:
         plan = plan_layers(limit, self._tier, self._aperture)
 
         self._bands.run(height, linearise, image, self._decode, self._linear)
+        near = cv2.dilate(radius, _NEIGHBOURS)
+        self._bands.run(height, claim_mixed, self._linear, radius, near, self._radius)
+        radius = self._radius
         members = np.empty((height, len(plan.radius), 2))
         self._bands.run(height, classify, radius, plan.lookup, plan.limit, self._layer, members)
         kernels, sharp = plan.kernels(members.sum(axis=0)), len(plan.radius) // 2
         lights = self._highlights
         restore = lights.restore if original is image else lights.restore_reduced
-        restore(original, self._linear, self._layer, sharp)
+        restore(original, self._linear, self._layer, sharp, begins=begins)
         self._find_behind(radius, plan)
         rows = len(self._cells)
         self._bands.run(rows, collect, self._layer, self._cells)
@@ -113,10 +123,6 @@ class LensRenderer:
             own,
         )
         return out, own
-
-    def forget(self) -> None:
-        """The next picture begins a new shot, so that nothing of those before counts."""
-        self._highlights.forget()
 
     def close(self) -> None:
         """See `Renderer.close`."""
@@ -171,6 +177,7 @@ class LensRenderer:
             return
         self._size = (height, width)
         self._linear = np.empty((3, height, width), np.float32)
+        self._radius = np.empty((height, width), np.float32)
         self._layer = np.empty((height, width), np.uint8)
         # Zeros, since what is not known is multiplied by 0, which must not be NaN.
         self._behind = np.zeros((3, height, width), np.float32)

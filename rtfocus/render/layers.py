@@ -103,7 +103,7 @@ class LayerPlan:
         radius, number = np.abs(self.radius), members[:, 1]
         np.divide(members[:, 0], number, out=radius, where=number > 0, casting="same_kind")
         begin = np.abs(self.radius) - self.width / 2
-        place = (radius - begin) / np.maximum(self.width, SHARP) * (NODES - 1)
+        place = (radius - begin) / np.where(self.width, self.width, 1) * (NODES - 1)
         node = np.clip(place.astype(np.int64), 0, NODES - 2)
         share = np.clip(place - node, 0, 1).astype(np.float32)
 

@@ -121,8 +121,6 @@ class ReducedRenderer:
 
     def render(self, image: Image, disparity: Disparity, focus: float, lens: Lens) -> Image:
         """See `rtfocus.render.Renderer`; disparity of any size, best that of `ReducedUpsampler`."""
-        if disparity.cut:
-            self._renderer.forget()
         height, width = self._reduction.size(*image.shape[:2])
         small = reduce_picture(image, (height, width))
         factor = image.shape[0] / height
@@ -130,7 +128,9 @@ class ReducedRenderer:
         # Reducing adds the variance of a box, enlarging that of a triangle: together that of a disc
         # of this radius in reduced pixels.
         spread = (1 - 1 / (3 * factor**2)) ** 0.5
-        blurred, own = self._renderer.blur_reduced(small, _without(radius, spread), image)
+        blurred, own = self._renderer.blur_reduced(
+            small, _without(radius, spread), image, begins=disparity.cut
+        )
         share, rest = np.empty_like(own), np.empty_like(small)
         self._bands.run(
             height, divide, small, blurred, own, radius, SHARP / factor, _SOFT, share, rest

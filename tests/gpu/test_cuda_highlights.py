@@ -18,7 +18,7 @@ def to_linear(image: np.ndarray) -> np.ndarray:
 def on_cpu(image: np.ndarray, gain: float = 1.0, layer: np.ndarray | None = None) -> np.ndarray:
     layer = np.zeros(image.shape[:2], np.uint8) if layer is None else layer
     linear = to_linear(image)
-    Highlights(gain).restore(image, linear, layer, SHARP)
+    Highlights(gain).restore(image, linear, layer, SHARP, begins=False)
     return linear
 
 
@@ -195,7 +195,8 @@ def moved(image: np.ndarray, by: int) -> np.ndarray:
 def test_lights_are_remembered_as_on_the_cpu(gpu: Gpu) -> None:
     pictures = [moved(lights(), by) for by in (0, 1, 2, 2, 7)]
     pictures += [dark(70, 100), lights(), moved(lights(), 3), snake(70, 100), lights()]
-    begins = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    pictures += [np.full((70, 100, 3), 255, np.uint8), moved(lights(), 1)]
+    begins = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
     on_gpu, cpu = CudaHighlights(gpu, 1.0), Highlights(1.0)
     layer, flags = gpu.zeros((70, 100), np.uint8), [gpu.zeros(1, np.int32) for _ in begins]
     linear = [gpu.upload(to_linear(image)) for image in pictures]
@@ -206,9 +207,7 @@ def test_lights_are_remembered_as_on_the_cpu(gpu: Gpu) -> None:
     remembered = 0
     for image, values, begin in zip(pictures, linear, begins, strict=True):
         wanted = to_linear(image)
-        if begin:
-            cpu.forget()
-        cpu.restore(image, wanted, np.zeros((70, 100), np.uint8), SHARP)
+        cpu.restore(image, wanted, np.zeros((70, 100), np.uint8), SHARP, begins=bool(begin))
         assert_alike(gpu.download(values), wanted)
         remembered += not np.allclose(wanted, on_cpu(image), rtol=1e-3)
     assert remembered >= 4

@@ -1,5 +1,6 @@
 """The lens on the GPU against that of the CPU."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -86,6 +87,20 @@ def test_scene(gpu: Gpu, tier: Tier, f_number: float, focus: float) -> None:
 @pytest.mark.parametrize("size", [(97, 131), (33, 31), (64, 64), (1, 1), (1, 70), (50, 1), (2, 3)])
 def test_odd_sizes(gpu: Gpu, size: tuple[int, int]) -> None:
     assert_like_cpu(gpu, *patches(*size), 0.4, Lens(f_number=0.7), TIERS["fast"])
+
+
+@pytest.mark.parametrize("size", [(48, 64), (37, 45), (9, 70), (3, 5)])
+@pytest.mark.parametrize("focus", [0.2, 0.8])
+def test_mixed_pixels_on_edges(gpu: Gpu, size: tuple[int, int], focus: float) -> None:
+    """Outlines that are smooth in the picture and hard in depth."""
+    height, width = size
+    spots = np.random.default_rng(7).random((height, width)) < 0.08
+    alpha = cv2.GaussianBlur(cv2.dilate(spots.astype(np.float32), np.ones((3, 3))), (0, 0), 0.7)
+    image = (40 + 160 * alpha)[..., None] * np.float32([1, 0.8, 0.6]) + np.arange(width)[
+        :, None
+    ] / 9
+    disparity = np.where(alpha > 0.5, 0.8, 0.2).astype(np.float32)
+    assert_like_cpu(gpu, image.astype(np.uint8), disparity, focus, Lens(f_number=0.7))
 
 
 @pytest.mark.parametrize("aperture", [Aperture(3, 10), Aperture(6, 20)])
