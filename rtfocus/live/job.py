@@ -114,7 +114,7 @@ class LiveJob:
             settings,
             command=("rtfocus", "run", source, *_options(outputs)),
             modes=_modes(settings),
-            presets=Presets(user_config_path("rtfocus") / "presets.toml"),
+            presets=None if settings.serve is None else _open_presets(),
         )
         self._wake: Callable[[], None] = lambda: None
         self._control.observe(lambda _: self._wake())
@@ -331,6 +331,15 @@ class LiveJob:
             return Path(self._settings.keyframes)
         is_file = Path(source).is_file()
         return beside(source) if is_file and self._settings.serve is not None else None
+
+
+def _open_presets() -> Presets:
+    """The user's presets; a file that is broken is left as it is, and stops no run."""
+    try:
+        return Presets(user_config_path("rtfocus") / "presets.toml")
+    except UsageError as error:
+        log.warning("%s; until it is mended or removed, presets last as long as the run", error)
+        return Presets()
 
 
 def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
