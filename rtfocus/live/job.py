@@ -263,10 +263,10 @@ class LiveJob:
             reader.close()
 
         def on_end() -> None:
-            """With a page the last frame stays, else that is the end."""
+            """With a page the last frame stays, as does a photo that is watched; else it ends."""
             if settings.serve is not None:
                 self._control.apply({"type": "set", "playing": False})
-            else:
+            elif player.info.kind != "image" or not any(map(is_live_output, self._outputs)):
                 self._cut = player.cut
                 player.close()
 
