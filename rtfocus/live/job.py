@@ -34,7 +34,7 @@ from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
 from rtfocus.pipeline import Summary
 from rtfocus.readers import Reader, open_reader
-from rtfocus.readers.address import is_address
+from rtfocus.readers.address import is_address, shown
 from rtfocus.readers.camera import is_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.player import Player, Wish
@@ -112,7 +112,7 @@ class LiveJob:
         self._detector = open_detector(settings)
         self._control = Control(
             settings,
-            command=("rtfocus", "run", source, *_options(outputs)),
+            command=_command(source, outputs),
             modes=_modes(settings),
             presets=None if settings.serve is None else _open_presets(),
         )
@@ -203,7 +203,8 @@ class LiveJob:
             self._depth = depth.description
             modes = _modes(self._settings, metric=depth.scale == "metric")
             if self._meter.frames:
-                control.adapt(modes)
+                command = _command(source, self._outputs)
+                control.adapt(self._settings_of(source), command=command, modes=modes)
             else:  # what the run was started with must be possible
                 control.modes = modes
             steering = Steering(control.snapshot(), self._detector)
@@ -243,7 +244,7 @@ class LiveJob:
 
     def _open(self, source: str) -> Reader:
         """What is live as it comes, a file as its player is steered; the newest frame wins."""
-        settings = self._settings
+        settings = self._settings_of(source)
         rate = None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
 
         def open_at(start: float) -> Reader:
@@ -316,10 +317,10 @@ class LiveJob:
         self._next = source
 
     def _settings_of(self, source: str) -> Settings:
-        """Those of the run, for a source; depth in files is that of the one it began with."""
+        """Those of the run, for a source; some are only about the one that it began with."""
         if self._is_first(source):
             return self._settings
-        return replace(self._settings, depth=None, depth_kind=None)
+        return replace(self._settings, depth=None, depth_kind=None, keyframes=None, rate=None)
 
     def _is_first(self, source: str) -> bool:
         """Whether the run began with this source, however it is named."""
@@ -352,7 +353,7 @@ def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
 def _describe(source: str, info: StreamInfo) -> Source:
     if info.kind in ("camera", "stream"):
         return Source(info.source)
-    return Source(Path(source).name, "file", info.duration or 0.0, info.start)
+    return Source(Path(shown(source)).name, "file", info.duration or 0.0, info.start)
 
 
 def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]:
@@ -365,5 +366,7 @@ def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]
     return tuple(modes)
 
 
-def _options(outputs: Sequence[str]) -> list[str]:
-    return [word for name in outputs for word in ("-o", name)]
+def _command(source: str, outputs: Sequence[str]) -> list[str]:
+    """The words that a command line for the source begins with; without secrets."""
+    options = [word for name in outputs for word in ("-o", shown(name))]
+    return ["rtfocus", "run", shown(source), *options]

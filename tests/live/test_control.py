@@ -194,6 +194,15 @@ def test_it_begins_with_the_settings_of_the_run() -> None:
     )
 
 
+def test_another_source_has_a_command_of_its_own() -> None:
+    settings = Settings(depth="a.mkv", focus_distance=2.0, focal_length=50.0, sensor_width=36.0)
+    control, told = Control(settings, command=("rtfocus", "run", "a.mp4"), modes=MODES), []
+    control.observe(lambda _: told.append(control.command()))
+    control.adapt(Settings(flip=True), command=("rtfocus", "run", "b.mp4"), modes=("point",))
+    control.adapt(Settings(flip=True), command=("rtfocus", "run", "c.mp4"), modes=("point",))
+    assert told == ["rtfocus run b.mp4 --flip", "rtfocus run c.mp4 --flip"]
+
+
 def test_a_value_that_looks_like_an_option_is_tied_to_its_own() -> None:
     control = Control()
     control.apply({"type": "focus", "mode": "disparity", "value": -0.1})

@@ -263,8 +263,22 @@ class TestMedia:
             page.ask(type="open", name="b.mp4")
             page.see(lambda image: is_of(image, GREEN))
             page.until("readout", lambda readout: readout["plane"] and not readout["metres"])
+            page.until(
+                "state", lambda s: "b.mp4" in s["command"] and "--depth " not in s["command"]
+            )
             page.ask(type="open", name="clip.mp4")
             page.until("readout", lambda readout: readout["metres"])
+
+    def test_a_rate_is_that_of_the_first(self) -> None:
+        images = self.folder / "images"
+        images.mkdir()
+        for i in range(3):
+            assert cv2.imwrite(str(images / f"{i}.png"), np.full((64, 96, 3), 90, np.uint8))
+        media = str(self.folder)
+        with LiveRun(images, serve="0", media=media, rate=5.0) as run, run.page() as page:
+            page.watch(1)
+            page.ask(type="open", name="b.mp4")
+            page.see(lambda image: is_of(image, GREEN))
 
     def test_metres_end_with_the_clip_that_has_them(self, clip: Clip) -> None:
         clip.path.rename(self.folder / "clip.mp4")
