@@ -15,6 +15,7 @@ from av.container import InputContainer
 from platformdirs import user_config_path
 
 from rtfocus.backend import Backend, open_backend
+from rtfocus.depth import check_depth
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
@@ -102,6 +103,7 @@ class LiveJob:
                 "no output: name one with -o, such as -o window or -o out.mp4, or --serve 8080"
             )
         check_outputs(outputs, source, settings, overwrite=overwrite)
+        check_depth(settings)
         if settings.serve is not None:
             parse_address(settings.serve)
         if settings.keyframes is not None:

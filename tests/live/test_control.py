@@ -203,6 +203,12 @@ def test_another_source_has_a_command_of_its_own() -> None:
     assert told == ["rtfocus run b.mp4 --flip", "rtfocus run c.mp4 --flip"]
 
 
+def test_depth_from_files_comes_with_every_frame() -> None:
+    control = Control(Settings(depth="a.mkv"))
+    control.apply({"type": "set", "depth_every": 3})
+    assert control.command() == "rtfocus run INPUT --depth a.mkv"
+
+
 def test_a_value_that_looks_like_an_option_is_tied_to_its_own() -> None:
     control = Control()
     control.apply({"type": "focus", "mode": "disparity", "value": -0.1})
