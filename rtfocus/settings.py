@@ -337,6 +337,8 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, os.PathLike):
                 object.__setattr__(self, name, value := os.fspath(value))
+            elif isinstance(value, list):
+                object.__setattr__(self, name, value := tuple(value))
             _require(_is(value, hint), name.replace("_", " "), value, _in_words(hint))
 
     def _check_choices(self) -> None:
@@ -374,11 +376,7 @@ def _is(value: object, hint: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_is(value, part) for part in parts)
     if origin is tuple:
-        return (
-            isinstance(value, tuple | list)
-            and len(value) == len(parts)
-            and all(map(_is, value, parts))
-        )
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_is, value, parts))
     if hint in (int, float):
         kind = Integral if hint is int else Real
         return isinstance(value, kind) and not isinstance(value, bool)

@@ -72,6 +72,11 @@ def test_rates_are_kept(rate: float) -> None:
     assert float(Fraction(made).limit_denominator(1001)) == pytest.approx(rate, rel=1e-4)
 
 
+def test_a_list_is_as_good_as_a_tuple() -> None:
+    made = Settings(focus=[0.3, 0.5], depth_size=[192, 320])  # type: ignore[arg-type]
+    assert made == Settings(focus=(0.3, 0.5), depth_size=(192, 320))
+
+
 def test_what_numbers_and_paths_may_be() -> None:
     """Whatever counts as one in Python: numbers of NumPy, fractions, whole ones, and paths."""
     settings = Settings(
@@ -85,7 +90,6 @@ def test_toml_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     path.write_text(to_toml(made))
     values = load_config(str(path))
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     assert Settings.create(**values) == made
 
 
