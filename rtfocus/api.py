@@ -81,7 +81,8 @@ class Refocus:
         pts = round((self._index / 30 if time is None else time) / _TIME_BASE)
         frame = Frame(np.ascontiguousarray(image), self._index, pts, _TIME_BASE)
         self._index += 1
-        return np.require(self._engine.refocus(frame).image, requirements="O")
+        out = np.require(self._engine.refocus(frame).image, requirements="O")
+        return out.copy() if np.may_share_memory(out, image) else out
 
     def close(self) -> None:
         """Release threads and devices; safe to call twice."""

@@ -288,13 +288,16 @@ def _command(arguments: list[str]) -> str:
     return f"{arguments[0]} " if arguments and arguments[0] in known else ""
 
 
+# The page is told of even where messages are not wanted: nothing else has its address and token.
+
+
 def _print_page(address: str) -> None:
-    # Even where messages are not wanted: nothing else tells the address and its token.
     print(f"rtfocus: page: {address}", file=sys.stderr, flush=True)
 
 
 def _log_page(address: str) -> None:
-    logging.getLogger("rtfocus").info("page: %s", address)
+    values = {"msg": f"page: {address}", "levelno": logging.INFO, "levelname": "INFO"}
+    logging.getLogger("rtfocus").handle(logging.makeLogRecord(values))
 
 
 def _print_json(value: object) -> None:

@@ -29,18 +29,23 @@ OnFrame = Callable[[int, StreamInfo], None]
 
 _PATIENCE_S = 3.0
 
+_FORGET_S = 60.0
+"""Seconds after which a message that has not come again is news."""
+
 
 class _Once(logging.Filter):
-    """Lets every message through once."""
+    """Lets a message through once for as long as it keeps coming, as with every round of a loop."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: set[str] = set()
+        self._seen: dict[str, float] = {}  # when it came last [s]
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
+        message, now = record.getMessage(), record.created
+        seen = list(self._seen.items())  # at once: other threads have messages, too
+        self._seen = {text: time for text, time in seen if now - time < _FORGET_S}
         new = message not in self._seen
-        self._seen.add(message)
+        self._seen[message] = now
         return new
 
 

@@ -10,9 +10,6 @@ import numpy as np
 from rtfocus.errors import UsageError
 from rtfocus.frame import Disparity, Map
 
-APERTURES = (0.01, 1000.0)
-"""The least and the largest f-number that may be asked for."""
-
 BLUR_SCALE = 0.07
 """Radius over picture height at f/1 for a normalised disparity difference of 1."""
 
@@ -105,9 +102,3 @@ class Lens:
                 "a focal length in mm needs metric depth; this depth is relative. "
                 "Leave out the focal length and sensor width, or give metric depth"
             )
-
-
-def check_f_number(f_number: float) -> None:
-    """Raise UsageError for an aperture that may not be asked for."""
-    if not APERTURES[0] <= f_number <= APERTURES[1]:
-        raise UsageError(f"f_number {f_number!r}: must be {APERTURES[0]:g} to {APERTURES[1]:g}")

@@ -14,9 +14,12 @@ import numpy as np
 T = TypeVar("T")
 Clock = Callable[[], float]
 
+_KEPT = 1 << 15
+"""Samples of a stage that are kept, a quarter of an hour of video; at most twice as many."""
+
 
 class Metrics:
-    """Wall and CPU time of named stages, per frame.
+    """Wall and CPU time of named stages, per frame; what is long ago is forgotten.
 
     Stages nest: the time of an inner stage is not counted in the outer one. Each thread has its own
     nesting.
@@ -48,8 +51,10 @@ class Metrics:
                 stack[-1][0] += wall
                 stack[-1][1] += cpu
             walls, cpus = self._samples.setdefault(stage, (array("d"), array("d")))
-            walls.append(wall - inner[0])
-            cpus.append(cpu - inner[1])
+            for samples, value in ((walls, wall - inner[0]), (cpus, cpu - inner[1])):
+                samples.append(value)
+                if len(samples) > 2 * _KEPT:
+                    del samples[:_KEPT]
 
     def each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
         """The items, the time to get each counted as a sample of the stage."""

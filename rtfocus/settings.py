@@ -14,7 +14,8 @@ from cyclopts import Group, Parameter
 from rtfocus.errors import UsageError, suggest
 from rtfocus.focus.plane import FocusDisparity, FocusDistance, FocusPoint, FocusTarget
 from rtfocus.focus.rack import Easing, check_rack
-from rtfocus.lens import Lens, check_f_number
+from rtfocus.lens import Lens
+from rtfocus.limits import LIMITS, check_limits
 from rtfocus.render.aperture import Aperture
 from rtfocus.render.views import View
 
@@ -256,19 +257,17 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_types()
         self._check_choices()
-        _require(self.depth_every >= 1, "depth every", self.depth_every, "1 or more")
+        for name in LIMITS:
+            if (value := getattr(self, name)) is not None:
+                check_limits(name, value)
         _require(0 <= self.look_ahead <= 60, "look ahead", self.look_ahead, "0 to 60 frames")
         _require(self.threads >= 0, "threads", self.threads, "0 (all cores) or more")
-        smooth = 0.0 if self.smooth is None else self.smooth
-        _require(0 <= smooth <= 1, "smooth", self.smooth, "between 0 and 1")
-        _require(0 <= self.highlights <= 10, "highlights", self.highlights, "0 to 10")
         rate = _LOWEST_RATE if self.rate is None else self.rate
         allowed = f"{_LOWEST_RATE:g} to {_HIGHEST_RATE:g} frames per second"
         _require(_LOWEST_RATE <= rate <= _HIGHEST_RATE, "rate", self.rate, allowed)
         if self.depth_size is not None:
             _require(min(self.depth_size) >= 1, "depth size", self.depth_size, "1 or more each")
         check_rack(self.rack, self.easing)
-        check_f_number(self.f_number)
         self._check_focus()
         if self.media is not None and self.serve is None:
             raise UsageError("--media is what a page may open: give --serve, too")
@@ -338,6 +337,8 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, os.PathLike):
                 object.__setattr__(self, name, value := os.fspath(value))
+            elif isinstance(value, list):
+                object.__setattr__(self, name, value := tuple(value))
             _require(_is(value, hint), name.replace("_", " "), value, _in_words(hint))
 
     def _check_choices(self) -> None:
@@ -375,11 +376,7 @@ def _is(value: object, hint: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_is(value, part) for part in parts)
     if origin is tuple:
-        return (
-            isinstance(value, tuple | list)
-            and len(value) == len(parts)
-            and all(map(_is, value, parts))
-        )
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_is, value, parts))
     if hint in (int, float):
         kind = Integral if hint is int else Real
         return isinstance(value, kind) and not isinstance(value, bool)

@@ -124,9 +124,12 @@ def to_settings(state: LiveState, base: Settings) -> Settings:
     if plane and focus.value is None:
         raise UsageError(f"focus mode {focus.mode!r} needs a value")
     place = (focus.x, focus.y)
+    same = {name: getattr(state, name) for name in (*LOOK, *_ALIKE)}
+    if base.depth is not None:  # where it is of no use
+        same["depth_every"] = base.depth_every
     return replace(
         base,
-        **{name: getattr(state, name) for name in (*LOOK, *_ALIKE)},
+        **same,
         rack=state.rack_time,
         follow=focus.mode == "follow",
         face_model=base.face_model if focus.mode == "face" else None,

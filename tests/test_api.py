@@ -83,6 +83,14 @@ def test_what_is_no_picture_is_refused() -> None:
             refocus(IMAGE, disparity=DEPTH, scale="metric")
 
 
+def test_the_original_is_a_copy() -> None:
+    image = IMAGE.copy()
+    with rtfocus.Refocus(view="original") as refocus:
+        out = refocus(image, disparity=DEPTH)
+    image[:] = 0
+    assert (out == IMAGE).all()
+
+
 def test_disparity_that_would_be_ignored() -> None:
     with rtfocus.Refocus(view="depth") as refocus:
         refocus(IMAGE)

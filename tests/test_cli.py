@@ -20,6 +20,7 @@ from make_onnx import write_card, write_network
 
 from rtfocus.cli import _stoppable
 from rtfocus.config import to_toml
+from rtfocus.live.job import LiveJob
 from rtfocus.settings import Settings
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -341,3 +342,14 @@ def test_messages_as_json(cli: Cli, tmp_path: Path) -> None:
     _, _, err = cli("run", SMALL, "-o", tmp_path / "o.mp4", "--log-json")
     lines = [json.loads(line) for line in err.splitlines()]
     assert any("depth" in line["message"] for line in lines)
+
+
+def test_the_page_is_told_of_where_messages_are_not_wanted(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveJob, "run", lambda job, _: job._announce("http://x/?token=1"))
+    _, _, err = cli("run", SMALL, "--serve", "0", "-q", "--log-json")
+    (line,) = map(json.loads, err.splitlines())
+    assert (line["level"], line["message"]) == ("info", "page: http://x/?token=1")
+    _, _, err = cli("run", SMALL, "--serve", "0", "-q")
+    assert err == "rtfocus: page: http://x/?token=1\n"

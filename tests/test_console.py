@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,3 +55,12 @@ def test_only_what_was_not_on_disk_counts(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def _double(x: int) -> int:
     return 2 * x
+
+
+def test_a_message_is_told_once_while_it_keeps_coming_and_again_later() -> None:
+    once, told = console._Once(), []
+    for message, moment in (("lost", 0), ("back", 5), ("lost", 40), ("lost", 90), ("lost", 900)):
+        record = logging.makeLogRecord({"msg": message, "created": 1e9 + moment})
+        if once.filter(record):
+            told.append((message, moment))
+    assert told == [("lost", 0), ("back", 5), ("lost", 900)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rtfocus.depth.network import NetworkDepth
 from rtfocus.depth.scene import SceneDepth
 from rtfocus.errors import UsageError
 from rtfocus.frame import Frame
+from rtfocus.run import open_job
 from rtfocus.settings import DepthKind, Quality, Settings
 
 
@@ -231,3 +234,20 @@ def test_options_that_contradict(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         CpuBackend(CPU).open_depth(Settings(model=model, depth=depth, depth_kind=kind), stream())
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"flip": True}, "--flip"),
+        ({"depth_size": (64, 96)}, "--depth-size"),
+        ({"depth_every": 2}, "--depth-every"),
+        ({"flip": True, "depth_size": (64, 96)}, "--depth-size and --flip"),
+    ],
+)
+def test_what_is_for_a_network_is_not_ignored(options: dict[str, Any], names: str) -> None:
+    settings = Settings(depth="x.mkv", **options)
+    with pytest.raises(UsageError, match=f"{names}: for a network only.*--depth 'x.mkv'"):
+        CpuBackend(CPU).open_depth(settings, stream())
+    with pytest.raises(UsageError, match=f"{names}: for a network only"):
+        open_job("pattern", [], replace(settings, serve="0"))

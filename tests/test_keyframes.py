@@ -16,14 +16,14 @@ from rtfocus.errors import InputError, OutputError, UsageError
 from rtfocus.focus.keyframes import Keyframe, Keyframes, beside
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import EASINGS, ease
-from rtfocus.lens import APERTURES
+from rtfocus.limits import LIMITS
 
 SHARES = st.floats(0, 1)
 FRAMES = st.builds(
     Keyframe,
     st.floats(0, 1e6),
     st.builds(FocusPoint, SHARES, SHARES) | st.builds(FocusDisparity, st.floats(-1000, 1000)),
-    st.none() | st.floats(*APERTURES),
+    st.none() | st.floats(*LIMITS["f_number"]),
     st.sampled_from(EASINGS),
 )
 TRACKS = st.builds(

@@ -87,6 +87,18 @@ def test_metrics_count_inner_stages_once() -> None:
     assert report["outer"]["wall_ms_p50"] < 25
 
 
+def test_metrics_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtfocus.metrics._KEPT", 4)
+    moments = iter(np.cumsum(np.arange(1.0, 101.0) / 2))  # a sample of 1, 2, ... halves of a second
+    metrics = Metrics(lambda: next(moments))
+    for _ in range(50):
+        with metrics.time("stage"):
+            pass
+    (walls, cpus), latest = metrics._samples["stage"], np.arange(2.0, 101.0, 2) / 2
+    assert 4 <= len(walls) <= 8
+    assert list(cpus) == list(latest[-len(cpus) :])
+
+
 def test_a_whole_job(tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     summary = refocus(SMALL, str(output), f_number=1.4, quality="fast")

@@ -25,7 +25,9 @@ from rtfocus.settings import Settings
         ({"blades": 2}, "blades"),
         ({"smooth": 1.5}, "smooth"),
         ({"look_ahead": -1}, "look ahead"),
-        ({"depth_every": 0}, "depth every"),
+        ({"depth_every": 0}, "depth_every"),
+        ({"focus_range": 1e300}, "focus_range 1e.300: must be 0 to 1000"),
+        ({"blade_rotation": 361.0}, "blade_rotation 361.0: must be -360 to 360"),
         ({"threads": -1}, "threads"),
         ({"highlights": float("nan")}, "highlights"),
         ({"rate": 0.0}, "rate"),
@@ -70,6 +72,11 @@ def test_rates_are_kept(rate: float) -> None:
     assert float(Fraction(made).limit_denominator(1001)) == pytest.approx(rate, rel=1e-4)
 
 
+def test_a_list_is_as_good_as_a_tuple() -> None:
+    made = Settings(focus=[0.3, 0.5], depth_size=[192, 320])  # type: ignore[arg-type]
+    assert made == Settings(focus=(0.3, 0.5), depth_size=(192, 320))
+
+
 def test_what_numbers_and_paths_may_be() -> None:
     """Whatever counts as one in Python: numbers of NumPy, fractions, whole ones, and paths."""
     settings = Settings(
@@ -83,7 +90,6 @@ def test_toml_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     path.write_text(to_toml(made))
     values = load_config(str(path))
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     assert Settings.create(**values) == made
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from rtfocus.errors import InputError, UsageError, suggest
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
 from rtfocus.focus.rack import Easing, check_rack, ease
-from rtfocus.lens import check_f_number
+from rtfocus.limits import check_limits
 from rtfocus.writers.atomic import write_text
 
 _SUFFIX = ".focus.toml"
@@ -42,7 +42,7 @@ class Keyframe:
         if not (math.isfinite(self.time) and self.time >= 0):
             raise UsageError(f"time {self.time!r}: must be 0 or more seconds")
         if self.f_number is not None:
-            check_f_number(self.f_number)
+            check_limits("f_number", self.f_number)
         check_rack(0.0, self.easing)
 
 

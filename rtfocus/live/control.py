@@ -37,7 +37,7 @@ class Control:
             presets: looks with a name; default: an empty list, in memory.
         """
         self.modes = tuple(modes)
-        self._given = self._base = settings or Settings()
+        self._base = settings or Settings()
         self._words = tuple(command)
         self._presets = presets or Presets()
         self._lock = threading.Lock()
@@ -46,19 +46,26 @@ class Control:
         names = self._presets.names()
         self._state = replace(from_settings(self._base), version=1, presets=names)
 
-    def adapt(self, modes: Collection[str]) -> None:
-        """Go on with another source, of which these modes of focus are possible.
+    def adapt(self, settings: Settings, *, command: Sequence[str], modes: Collection[str]) -> None:
+        """Go on with another source; see `__init__` for what goes with it.
 
         Without "distance" nothing is in metres: focus is at the place, and the lens has no
         millimetres.
         """
-        self.modes = tuple(modes)
-        self._base = self._given
         if "distance" not in modes:
-            self._base = replace(self._given, focal_length=None, sensor_width=None)
-        focus = self._state.focus
-        if focus.mode not in modes:
-            self.apply({"type": "focus", "mode": "point", "x": focus.x, "y": focus.y})
+            settings = replace(settings, focal_length=None, sensor_width=None)
+        with self._lock:
+            self.modes, self._words, self._base = tuple(modes), tuple(command), settings
+            before, changes = self._state, {}
+            focus = before.focus
+            if focus.mode not in modes:
+                wish = {"type": "focus", "mode": "point", "x": focus.x, "y": focus.y}
+                changes = read_changes(wish, before, None, modes)
+            # Told in any case: the command is another one.
+            self._state = state = replace(before, version=before.version + 1, **changes)
+            observers = self._observers
+        for observer in observers:
+            observer(state)
 
     def snapshot(self) -> LiveState:
         """The state now: one attribute read, cheap enough for every frame."""

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from platformdirs import user_config_path
 
 from rtfocus.backend import Backend, open_backend
+from rtfocus.depth import check_depth
 from rtfocus.device import resolve
 from rtfocus.engine import Engine
 from rtfocus.errors import InputCutShort, UsageError
@@ -34,7 +35,7 @@ from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
 from rtfocus.pipeline import Summary
 from rtfocus.readers import Reader, open_reader
-from rtfocus.readers.address import is_address
+from rtfocus.readers.address import is_address, shown
 from rtfocus.readers.camera import is_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.player import Player, Wish
@@ -102,6 +103,7 @@ class LiveJob:
                 "no output: name one with -o, such as -o window or -o out.mp4, or --serve 8080"
             )
         check_outputs(outputs, source, settings, overwrite=overwrite)
+        check_depth(settings)
         if settings.serve is not None:
             parse_address(settings.serve)
         if settings.keyframes is not None:
@@ -112,9 +114,9 @@ class LiveJob:
         self._detector = open_detector(settings)
         self._control = Control(
             settings,
-            command=("rtfocus", "run", source, *_options(outputs)),
+            command=_command(source, outputs),
             modes=_modes(settings),
-            presets=Presets(user_config_path("rtfocus") / "presets.toml"),
+            presets=None if settings.serve is None else _open_presets(),
         )
         self._wake: Callable[[], None] = lambda: None
         self._control.observe(lambda _: self._wake())
@@ -203,7 +205,8 @@ class LiveJob:
             self._depth = depth.description
             modes = _modes(self._settings, metric=depth.scale == "metric")
             if self._meter.frames:
-                control.adapt(modes)
+                command = _command(source, self._outputs)
+                control.adapt(self._settings_of(source), command=command, modes=modes)
             else:  # what the run was started with must be possible
                 control.modes = modes
             steering = Steering(control.snapshot(), self._detector)
@@ -243,7 +246,7 @@ class LiveJob:
 
     def _open(self, source: str) -> Reader:
         """What is live as it comes, a file as its player is steered; the newest frame wins."""
-        settings = self._settings
+        settings = self._settings_of(source)
         rate = None if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
 
         def open_at(start: float) -> Reader:
@@ -263,10 +266,10 @@ class LiveJob:
             reader.close()
 
         def on_end() -> None:
-            """With a page the last frame stays, else that is the end."""
+            """With a page the last frame stays, as does a photo that is watched; else it ends."""
             if settings.serve is not None:
                 self._control.apply({"type": "set", "playing": False})
-            else:
+            elif player.info.kind != "image" or not any(map(is_live_output, self._outputs)):
                 self._cut = player.cut
                 player.close()
 
@@ -316,10 +319,10 @@ class LiveJob:
         self._next = source
 
     def _settings_of(self, source: str) -> Settings:
-        """Those of the run, for a source; depth in files is that of the one it began with."""
+        """Those of the run, for a source; some are only about the one that it began with."""
         if self._is_first(source):
             return self._settings
-        return replace(self._settings, depth=None, depth_kind=None)
+        return replace(self._settings, depth=None, depth_kind=None, keyframes=None, rate=None)
 
     def _is_first(self, source: str) -> bool:
         """Whether the run began with this source, however it is named."""
@@ -333,6 +336,15 @@ class LiveJob:
         return beside(source) if is_file and self._settings.serve is not None else None
 
 
+def _open_presets() -> Presets:
+    """The user's presets; a file that is broken is left as it is, and stops no run."""
+    try:
+        return Presets(user_config_path("rtfocus") / "presets.toml")
+    except UsageError as error:
+        log.warning("%s; until it is mended or removed, presets last as long as the run", error)
+        return Presets()
+
+
 def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
     """A thread of its own for a network on the CPU; what is there at once needs none."""
     if engine.backend.asynchronous or engine.depth.steady:
@@ -343,7 +355,7 @@ def _live_depth(engine: Engine, governor: Governor | None) -> LiveDepth:
 def _describe(source: str, info: StreamInfo) -> Source:
     if info.kind in ("camera", "stream"):
         return Source(info.source)
-    return Source(Path(source).name, "file", info.duration or 0.0, info.start)
+    return Source(Path(shown(source)).name, "file", info.duration or 0.0, info.start)
 
 
 def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]:
@@ -356,5 +368,7 @@ def _modes(settings: Settings, *, metric: bool = False) -> tuple[FocusMode, ...]
     return tuple(modes)
 
 
-def _options(outputs: Sequence[str]) -> list[str]:
-    return [word for name in outputs for word in ("-o", name)]
+def _command(source: str, outputs: Sequence[str]) -> list[str]:
+    """The words that a command line for the source begins with; without secrets."""
+    options = [word for name in outputs for word in ("-o", shown(name))]
+    return ["rtfocus", "run", shown(source), *options]

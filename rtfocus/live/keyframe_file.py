@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from rtfocus.errors import OutputError, UsageError
-from rtfocus.focus.keyframes import Keyframes
+from rtfocus.focus.keyframes import Keyframe, Keyframes
 from rtfocus.live.control import Control
-from rtfocus.live.messages import SETTABLE, read_changes
+from rtfocus.live.messages import read_changes
 from rtfocus.state import MODES, LiveState, as_messages
 
 _log = logging.getLogger("rtfocus")
@@ -30,7 +30,6 @@ def read_keyframes(path: str | Path) -> Keyframes:
     message = {"type": "keyframes", "keyframes": as_messages(kept.frames)}
     try:
         read_changes(message, LiveState(), None, MODES)
-        SETTABLE["rack_time"]("rack", kept.rack)
     except UsageError as error:
         raise UsageError(f"{str(path)!r}: {error}") from error
     return kept
@@ -46,9 +45,12 @@ class KeyframeFile:
             RtfocusError: it is there, but cannot be read.
         """
         self._path, self._control = path, control
-        kept = read_keyframes(path) if path.exists() else Keyframes((), self._now().rack)
-        control.apply({"type": "set", "rack_time": kept.rack})
-        control.apply({"type": "keyframes", "keyframes": as_messages(kept.frames)})
+        frames: tuple[Keyframe, ...] = ()
+        if path.exists():
+            kept = read_keyframes(path)
+            control.apply({"type": "set", "rack_time": kept.rack})
+            frames = kept.frames
+        control.apply({"type": "keyframes", "keyframes": as_messages(frames)})
         self._kept = self._seen = self._now()
         self._changed_at = 0.0
 

@@ -22,7 +22,8 @@ from typing import Any, cast
 from rtfocus.errors import UsageError, suggest
 from rtfocus.focus.keyframes import Keyframe
 from rtfocus.focus.plane import FocusDisparity, FocusPoint
-from rtfocus.focus.rack import EASINGS, Easing
+from rtfocus.focus.rack import EASINGS, LONGEST, Easing
+from rtfocus.limits import LIMITS
 from rtfocus.state import LOOK, MODES, VIEWS, Focus, FocusMode, LiveState
 
 F_NUMBERS = (
@@ -94,20 +95,20 @@ def _blades(name: str, value: object) -> int:
 
 
 _SHARE, _METRES, _TIME = _Number(0, 1), _Number(0.01, 1000), _Number(0, 1e6, digits=3)
-_F_NUMBER, _OPTIONAL_F_NUMBER = _Number(0.5, 64), _Number(0.5, 64, optional=True)
+_F_NUMBER = LIMITS["f_number"]
 _STEPS = _Number(-50, 50)
 
 SETTABLE: dict[str, Check] = {
-    "f_number": _F_NUMBER,
-    "focus_range": _Number(0, 1),
+    "f_number": _Number(*_F_NUMBER),
+    "focus_range": _Number(*LIMITS["focus_range"]),
     "blades": _blades,
-    "blade_rotation": _Number(-360, 360, digits=1),
-    "highlights": _Number(0, 10),
-    "max_radius": _Number(0.1, 50, optional=True),
-    "smooth": _Number(0, 1, optional=True),
-    "depth_every": _Number(1, 60, whole=True),
+    "blade_rotation": _Number(*LIMITS["blade_rotation"]),
+    "highlights": _Number(*LIMITS["highlights"]),
+    "max_radius": _Number(*LIMITS["max_radius"], optional=True),
+    "smooth": _Number(*LIMITS["smooth"], optional=True),
+    "depth_every": _Number(*LIMITS["depth_every"], whole=True),
     "view": _Choice(VIEWS),
-    "rack_time": _Number(0, 10),
+    "rack_time": _Number(0, LONGEST),
     "easing": _Choice(EASINGS),
     "playing": _switch,
 }
@@ -237,7 +238,7 @@ def _read_keyframe(item: object) -> Keyframe:
     return Keyframe(
         cast(float, _TIME("time", item.get("time"))),
         FocusDisparity(cast(float, wish.value)) if is_plane else FocusPoint(wish.x, wish.y),
-        cast("float | None", _OPTIONAL_F_NUMBER("f_number", item.get("f_number"))),
+        _Number(*_F_NUMBER, optional=True)("f_number", item.get("f_number")),
         cast(Easing, SETTABLE["easing"]("easing", item.get("easing", "ease-in-out"))),
     )
 

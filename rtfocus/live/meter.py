@@ -21,7 +21,7 @@ class Meter:
     """Counts the pictures that were shown and how old each was."""
 
     def __init__(self, metrics: Metrics, device: str) -> None:
-        """Args: metrics: of the stages; emptied with every report, so that it cannot grow."""
+        """Args: metrics: of the stages; emptied with every report."""
         self._metrics, self._device = metrics, device
         self._shown: deque[tuple[float, float]] = deque()  # when, and age [s]
         self._reported = time.monotonic()

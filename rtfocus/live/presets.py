@@ -33,7 +33,7 @@ class Presets:
         """
         self._path = path
         self._presets: dict[str, dict[str, Any]] = {}
-        if path is not None and path.exists():
+        if path is not None:
             self._presets = _load(path)
 
     def names(self) -> tuple[str, ...]:
@@ -58,14 +58,15 @@ class Presets:
             The name as it was kept.
 
         Raises:
-            UsageError: that is no name, or there are too many presets.
+            UsageError: that is no name, a value is not one that a preset can hold, or there are
+                too many presets.
             OutputError: the file cannot be written.
         """
         name = _check_name(name)
         if name not in self._presets and len(self._presets) >= MAX_PRESETS:
             raise UsageError(f"there are {MAX_PRESETS} presets already: delete one first")
         # What is left to rtfocus stays so: None is not written.
-        look = {field: getattr(state, field) for field in LOOK}
+        look = {field: SETTABLE[field](field, getattr(state, field)) for field in LOOK}
         look = {field: value for field, value in look.items() if value is not None}
         self._keep({**self._presets, name: look})
         return name
@@ -96,6 +97,8 @@ def _check_name(name: object) -> str:
 def _load(path: Path) -> dict[str, dict[str, Any]]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         raise UsageError(f"presets {str(path)!r} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

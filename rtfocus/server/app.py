@@ -41,11 +41,16 @@ class Site:
         media: Media | None = None,
         render: Render | None = None,
     ) -> None:
-        """Args: media, render: what a page may ask for beside controls; None hides it there."""
+        """Args: media, render: what a page may ask for beside controls; None hides it there.
+
+        Raises:
+            InputError: the folder of media cannot be read.
+        """
         self.hub = Hub(control, feed)
         self._media = media
         self._rendering = None if render is None else Rendering(render, self._notify)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.hub.notify(self._abilities())
         routes = [
             Route("/", _page),
             Route("/stream.mjpg", self._stream),
@@ -64,7 +69,6 @@ class Site:
         self._loop = asyncio.get_running_loop()
         forget = hub.control.observe(lambda state: self._call(hub.on_state, state))
         hub.feed.attach(self._deliver)
-        hub.notify({"type": "can", **await asyncio.to_thread(self._abilities)})
         ticker = asyncio.create_task(hub.tick())
         try:
             yield
@@ -98,11 +102,11 @@ class Site:
         await asyncio.to_thread(self._media.open, message.get("name"))
 
     async def _list(self, _: Message) -> None:
-        self.hub.notify({"type": "can", **await asyncio.to_thread(self._abilities)})
+        self.hub.notify(await asyncio.to_thread(self._abilities))
 
-    def _abilities(self) -> dict[str, object]:
+    def _abilities(self) -> Message:
         names = [] if self._media is None else self._media.names()
-        return {"render": self._rendering is not None, "media": names}
+        return {"type": "can", "render": self._rendering is not None, "media": names}
 
     def _deliver(self, packet: Packet) -> None:
         self._call(self.hub.on_packet, packet)

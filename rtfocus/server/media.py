@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rtfocus.errors import UsageError
+from rtfocus.errors import InputError, UsageError
 from rtfocus.live.messages import shown
 
 SUFFIXES = (
@@ -35,8 +35,18 @@ class Media:
         self._open = open_file
 
     def names(self) -> list[str]:
-        """Names of the files that can be opened, in order."""
-        names = (path.name for path in self._folder.iterdir() if self._is_ours(path))
+        """Names of the files that can be opened, in order.
+
+        Raises:
+            InputError: the folder is gone, or cannot be read.
+        """
+        try:
+            names = [path.name for path in self._folder.iterdir() if self._is_ours(path)]
+        except OSError as error:
+            raise InputError(
+                f"--media {str(self._folder)!r} cannot be read ({error.strerror}): put it back, or "
+                "start again with another folder"
+            ) from error
         return sorted(names, key=str.casefold)[:MAX_NAMES]
 
     def open(self, name: object) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from rtfocus.errors import OutputError, UnavailableError, UsageError
+from rtfocus.errors import InputError, OutputError, UnavailableError, UsageError
 from rtfocus.live.control import Control
 from rtfocus.server.feed import Feed
 
@@ -76,6 +76,7 @@ class Server:
         self._stop: Callable[[], None] | None = None
         self._bound: socket.socket | None = None
         self._thread: threading.Thread | None = None
+        self._failure = f"it was not ready within {START_TIMEOUT:g} s"
 
     @property
     def port(self) -> int:
@@ -103,7 +104,12 @@ class Server:
         self._port = self._bound.getsockname()[1]
 
     def start(self) -> None:
-        """Serve; errors as `bind`, which is done here where it was not yet."""
+        """Serve; errors as `bind`, which is done here where it was not yet.
+
+        Raises:
+            InputError: the folder of media cannot be read.
+            OutputError: the server does not start.
+        """
         import uvicorn
 
         from rtfocus.server.app import Site
@@ -113,14 +119,18 @@ class Server:
         if self._bound is None:
             self.bind()
         token = None if self._token is None else Token(self._token, self._port)
-        site = Site(
-            self._control,
-            self._feed,
-            Hosts(self._host),
-            token=token,
-            media=self._media,
-            render=self._render,
-        )
+        try:
+            site = Site(
+                self._control,
+                self._feed,
+                Hosts(self._host),
+                token=token,
+                media=self._media,
+                render=self._render,
+            )
+        except InputError:
+            self.stop()
+            raise
         config = uvicorn.Config(
             site.app,
             http=ImpatientProtocol,
@@ -138,7 +148,7 @@ class Server:
         )
         server = uvicorn.Server(config)
         self._thread = threading.Thread(
-            target=server.run, args=[[self._bound]], name="rtfocus-server", daemon=True
+            target=self._serve, args=[server], name="rtfocus-server", daemon=True
         )
 
         def stop() -> None:
@@ -166,6 +176,13 @@ class Server:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
+    def _serve(self, server: uvicorn.Server) -> None:
+        assert self._bound is not None
+        try:
+            server.run([self._bound])
+        except Exception as error:
+            self._failure = f"{type(error).__name__}: {error}"
+
     def _await(self, server: uvicorn.Server) -> None:
         assert self._thread is not None
         deadline = time.monotonic() + START_TIMEOUT
@@ -174,7 +191,7 @@ class Server:
                 return
             time.sleep(0.01)  # uvicorn has a flag for it, and no event
         self.stop()
-        raise OutputError("the server did not start; -v shows why")
+        raise OutputError(f"the page's server did not start ({self._failure})")
 
 
 def _require_extra() -> None:

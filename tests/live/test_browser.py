@@ -419,3 +419,28 @@ def test_render(file: Session) -> None:
 def test_what_is_live_has_no_timeline(live: Session) -> None:
     assert not live.find("#transport").is_displayed()
     assert not live.find("#render").is_displayed()
+
+
+def test_a_picture_that_is_late_is_not_shown_after_a_newer_one(live: Session) -> None:
+    live.driver.execute_script(
+        """
+        const decode = window.createImageBitmap;
+        let count = 0;
+        window.createImageBitmap = async (blob) => {
+          const order = count++;
+          const picture = await decode(blob);
+          if (order % 2 === 0) await new Promise((done) => setTimeout(done, 100));
+          return Object.assign(picture, { order });
+        };
+        const renderer = ImageBitmapRenderingContext.prototype;
+        const draw = renderer.transferFromImageBitmap;
+        window.drawn = [];
+        renderer.transferFromImageBitmap = function (picture) {
+          if ("order" in picture) window.drawn.push(picture.order);
+          return draw.call(this, picture);
+        };
+        """
+    )
+    live.until(lambda: len(live.driver.execute_script("return window.drawn")) > 20)
+    drawn = live.driver.execute_script("return window.drawn")
+    assert drawn == sorted(drawn)

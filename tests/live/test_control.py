@@ -18,6 +18,7 @@ from rtfocus.cli import app
 from rtfocus.config import load_config
 from rtfocus.errors import RtfocusError, UsageError
 from rtfocus.focus.rack import EASINGS
+from rtfocus.limits import LIMITS
 from rtfocus.live.control import Control
 from rtfocus.live.messages import DISPARITY, F_NUMBERS, SETTABLE
 from rtfocus.live.presets import Presets
@@ -47,10 +48,12 @@ messages = st.builds(
 
 share = st.floats(0, 1)
 good = st.one_of(
-    st.builds(lambda v: {"type": "set", "f_number": v}, st.floats(0.5, 64)),
-    st.builds(lambda v: {"type": "set", "focus_range": v}, share),
+    st.builds(lambda v: {"type": "set", "f_number": v}, st.floats(*LIMITS["f_number"])),
+    st.builds(lambda v: {"type": "set", "focus_range": v}, st.floats(0, 1000)),
     st.builds(lambda v: {"type": "set", "blades": v}, st.sampled_from([0, 3, 5, 9, 16])),
-    st.builds(lambda v: {"type": "set", "max_radius": v}, st.none() | st.floats(0.1, 50)),
+    st.builds(
+        lambda v: {"type": "set", "max_radius": v}, st.none() | st.floats(*LIMITS["max_radius"])
+    ),
     st.builds(lambda v: {"type": "set", "smooth": v}, st.none() | share),
     st.builds(lambda v: {"type": "set", "view": v}, st.sampled_from(VIEWS)),
     st.builds(
@@ -137,7 +140,7 @@ def test_observers_hear_every_change_in_order(sent: list[dict[str, Any]]) -> Non
         ({}, "message type None: must be one of set, focus"),
         ({"type": "sett"}, "'sett'"),
         ({"type": "set", "f_numbr": 2}, "Did you mean 'f_number'"),
-        ({"type": "set", "f_number": math.nan}, r"f_number nan: must be a number 0.5 to 64"),
+        ({"type": "set", "f_number": math.nan}, r"f_number nan: must be a number 0.01 to 1000"),
         ({"type": "set", "f_number": math.inf}, "f_number inf"),
         ({"type": "set", "f_number": 10**400}, "very many digits"),
         ({"type": "set", "f_number": True}, "f_number True"),
@@ -189,6 +192,21 @@ def test_it_begins_with_the_settings_of_the_run() -> None:
         "rtfocus run 'my clip.mp4' --model 'my net.onnx' --flip --focus-disparity 0.25 "
         "--f-number 1.4"
     )
+
+
+def test_another_source_has_a_command_of_its_own() -> None:
+    settings = Settings(depth="a.mkv", focus_distance=2.0, focal_length=50.0, sensor_width=36.0)
+    control, told = Control(settings, command=("rtfocus", "run", "a.mp4"), modes=MODES), []
+    control.observe(lambda _: told.append(control.command()))
+    control.adapt(Settings(flip=True), command=("rtfocus", "run", "b.mp4"), modes=("point",))
+    control.adapt(Settings(flip=True), command=("rtfocus", "run", "c.mp4"), modes=("point",))
+    assert told == ["rtfocus run b.mp4 --flip", "rtfocus run c.mp4 --flip"]
+
+
+def test_depth_from_files_comes_with_every_frame() -> None:
+    control = Control(Settings(depth="a.mkv"))
+    control.apply({"type": "set", "depth_every": 3})
+    assert control.command() == "rtfocus run INPUT --depth a.mkv"
 
 
 def test_a_value_that_looks_like_an_option_is_tied_to_its_own() -> None:
@@ -274,6 +292,18 @@ def test_a_file_that_is_not_of_presets_is_left_alone(
     with pytest.raises(UsageError, match=message):
         Presets(path)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_whatever_a_run_may_begin_with_makes_a_preset(end: int, tmp_path: Path) -> None:
+    path = tmp_path / "presets.toml"
+    looks = {name: limits[end] for name, limits in LIMITS.items()}
+    control = Control(Settings(**looks), presets=Presets(path))  # type: ignore[arg-type]
+    control.apply({"type": "preset", "action": "save", "name": "a"})
+    again = Control(presets=Presets(path)).apply({"type": "preset", "action": "apply", "name": "a"})
+    assert [getattr(again, name) for name in LOOK if name in looks] == [
+        looks[name] for name in LOOK if name in looks
+    ]
 
 
 def test_many_threads_lose_no_change() -> None:

@@ -106,6 +106,16 @@ class TestKeyframes:
             page.until("state", lambda state: len(state["keyframes"]) == 2)
         assert len(Keyframes.load(beside(clip.path)).frames) == 2
 
+    def test_the_run_may_begin_with_any_rack_and_keyframes_with_any_aperture(
+        self, clip: Clip
+    ) -> None:
+        with LiveRun(clip.path, serve="0", depth=str(clip.depth), rack=60.0) as run:
+            run.let_pass(1)
+        Keyframes((Keyframe(0.0, FocusPoint(0.5, 0.5), 0.01),), rack=60.0).save(beside(clip.path))
+        with clip.run() as run, run.page() as page:
+            state = page.until("state", lambda state: state["keyframes"])
+            assert (state["rack_time"], state["keyframes"][0]["f_number"]) == (60.0, 0.01)
+
     def test_no_file_without_any(self, clip: Clip) -> None:
         with clip.run() as run, run.page() as page:
             page.ask(type="set", f_number=4.0, rack_time=2.0)
@@ -253,8 +263,22 @@ class TestMedia:
             page.ask(type="open", name="b.mp4")
             page.see(lambda image: is_of(image, GREEN))
             page.until("readout", lambda readout: readout["plane"] and not readout["metres"])
+            page.until(
+                "state", lambda s: "b.mp4" in s["command"] and "--depth " not in s["command"]
+            )
             page.ask(type="open", name="clip.mp4")
             page.until("readout", lambda readout: readout["metres"])
+
+    def test_a_rate_is_that_of_the_first(self) -> None:
+        images = self.folder / "images"
+        images.mkdir()
+        for i in range(3):
+            assert cv2.imwrite(str(images / f"{i}.png"), np.full((64, 96, 3), 90, np.uint8))
+        media = str(self.folder)
+        with LiveRun(images, serve="0", media=media, rate=5.0) as run, run.page() as page:
+            page.watch(1)
+            page.ask(type="open", name="b.mp4")
+            page.see(lambda image: is_of(image, GREEN))
 
     def test_metres_end_with_the_clip_that_has_them(self, clip: Clip) -> None:
         clip.path.rename(self.folder / "clip.mp4")
@@ -302,3 +326,14 @@ def test_presets_survive(home: Path) -> None:
         assert page.wait("state")["presets"] == ["Soft"]
         page.ask(type="preset", action="apply", name="Soft")
         page.wait("state", f_number=1.4, blades=6, preset="Soft")
+
+
+def test_presets_that_are_broken_stop_no_run(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = home / "rtfocus" / "presets.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("[preset.Soft]\nf-number = -1\n")
+    with LiveRun("pattern:96x64@10,1s", serve="0") as run, run.page() as page:
+        page.ask(type="preset", action="save", name="Hard")
+        page.until("state", lambda state: state["presets"] == ["Hard"])
+    assert "presets.toml" in caplog.text
+    assert path.read_text() == "[preset.Soft]\nf-number = -1\n"

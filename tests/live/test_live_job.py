@@ -12,7 +12,7 @@ import pytest
 
 from live.live_run import LiveRun, decode, detail, distance, has_ended
 from live.page import Page
-from live.peers import PATIENCE_S, wait_until
+from live.peers import PATIENCE_S, free_port, wait_until
 from rtfocus.depth.scene import SceneDepth
 from rtfocus.frame import Frame, Image, Map
 from rtfocus.live.job import LiveJob
@@ -282,3 +282,11 @@ class TestDepth:
             page.ask(type="set", depth_every=1)
             page.wait("state", depth_every=1)
             wait_until(lambda: min(np.diff(depth.indices[before:]), default=5) < 5, "more of it")
+
+
+def test_the_page_shows_no_secrets() -> None:
+    output = f"rtmp://me:secret@127.0.0.1:{free_port()}/live/secret"
+    with LiveRun("pattern:96x64@30", [output], serve="0") as run, run.page() as page:
+        command = page.wait("state")["command"]
+    assert "me:***@127.0.0.1" in command
+    assert "secret" not in command

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from live.live_run import LiveRun, has_ended
@@ -90,3 +93,13 @@ def test_it_can_be_ended(hands: Hands, how: str) -> None:
             shown.press(how)
         run.finish()  # the user is done, and nothing was interrupted
     assert has_ended()
+
+
+def test_a_photo_stays_until_it_is_ended(hands: Hands, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    assert cv2.imwrite(str(photo), np.full((240, 320, 3), 90, np.uint8))
+    with LiveRun(str(photo), ["window"]) as run:
+        shown = Shown(hands)
+        run.let_pass(5)
+        shown.press("q")
+        run.finish()

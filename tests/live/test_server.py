@@ -257,6 +257,28 @@ def test_media_are_opened_by_name_and_nothing_else(tmp_path: Path) -> None:
         Media(tmp_path / "absent", opened.append)
 
 
+def test_a_folder_of_media_that_vanishes_is_told_of(tmp_path: Path) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    media = Media(folder, lambda _: None)
+    with serving(media=media) as (server, _), Page(server.port) as page:
+        folder.rmdir()
+        page.ask(type="media")
+        assert "media' cannot be read (No such file" in page.wait("error")["message"]
+        page.watch(3)
+    with pytest.raises(InputError, match=r"media' cannot be read \(No such file"):
+        Server(Control(), Feed(), port=0, media=media).start()
+
+
+def test_why_it_did_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no loop")
+
+    monkeypatch.setattr("uvicorn.Server.run", fail)
+    with pytest.raises(OutputError, match=r"did not start \(RuntimeError: no loop\)"):
+        Server(Control(), Feed(), port=0).start()
+
+
 def test_it_stops_with_pages_and_streams_open_and_starts_again_on_its_port() -> None:
     control, feed = Control(), Feed()
     feed.publish(picture(0), FrameInfo(0, time.monotonic()))

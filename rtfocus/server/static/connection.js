@@ -11,6 +11,7 @@ export class Connection extends EventTarget {
   #offset = 0; // server's clock minus ours, ms
   #bestTrip = Infinity;
   #waiting = new Map();
+  #latest = 0; // number of the last picture shown
   #shown = [];
 
   constructor() {
@@ -52,6 +53,7 @@ export class Connection extends EventTarget {
     socket.onopen = () => {
       this.#failures = 0;
       this.#bestTrip = Infinity;
+      this.#latest = 0;
       this.#ping();
       this.#tellVisible();
       this.dispatchEvent(new Event("open"));
@@ -78,6 +80,13 @@ export class Connection extends EventTarget {
     try {
       const header = new DataView(await data.slice(0, HEADER).arrayBuffer());
       const picture = await createImageBitmap(data.slice(HEADER, data.size, "image/jpeg"));
+      const number = header.getUint32(8, true);
+      // Two are decoded at a time, and the later may be done first.
+      if (socket !== this.#socket || number <= this.#latest) {
+        picture.close();
+        return;
+      }
+      this.#latest = number;
       this.dispatchEvent(new CustomEvent("picture", { detail: picture }));
       const age = Date.now() + this.#offset - header.getFloat64(0, true);
       this.#shown.push([performance.now(), age]);
