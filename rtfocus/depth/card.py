@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rtfocus.depth.kinds import KINDS, Kind
-from rtfocus.errors import ModelError
+from rtfocus.errors import ModelError, suggest
 
 Triple = tuple[float, float, float]
 
@@ -116,9 +115,8 @@ def _parse_value(text: str) -> Any:
 def _build(entries: Mapping[str, Any], where: str, remedy: Path) -> ModelCard:
     for key in entries:
         if key not in _PARSERS:
-            near = difflib.get_close_matches(key, _PARSERS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(_PARSERS)}."
-            raise ModelError(f"{where}: unknown key {key!r}; {hint}")
+            hint = suggest(key, _PARSERS) or f". Known keys: {', '.join(_PARSERS)}."
+            raise ModelError(f"{where}: unknown key {key!r}{hint}")
     missing = [name for name in _REQUIRED if name not in entries]
     if missing:
         raise ModelError(

@@ -65,7 +65,7 @@ class Aim:
 
 
 @dataclass(frozen=True, slots=True)
-class _Glance:
+class _FrameView:
     """One frame: its depth, a clock in seconds, whether it is a cut, and how to get its picture."""
 
     disparity: Disparity
@@ -74,8 +74,8 @@ class _Glance:
     picture: Callable[[], Image]
 
 
-class _Pursuit(Protocol):
-    def see(self, glance: _Glance) -> Sight:
+class _Aimer(Protocol):
+    def see(self, view: _FrameView) -> Sight:
         """What is to be in focus in one more frame."""
 
 
@@ -98,7 +98,7 @@ class Steering:
         """May be replaced at any time, by the thread that calls `update`."""
         self._detector = detector
         self._known = state
-        self._pursuit = self._start(state.focus)
+        self._aimer = self._start(state.focus)
         self._rack = Rack(state.rack_time, state.easing)
         self._plane: float | None = None
         self._timeline = _Timeline(state.keyframes, state.rack_time)
@@ -121,17 +121,17 @@ class Steering:
         """
         jumped = not 0 <= time - self._time < _JUMP_S
         self._time = time
-        glance = _Glance(disparity, now, disparity.cut or jumped, picture)
+        view = _FrameView(disparity, now, disparity.cut or jumped, picture)
         ruled = self._is_ruled
         asked = self._take_changes(jumped)
         if self._is_ruled:
-            sight, f_number = self._timeline.see(glance, time, self.state.f_number)
+            sight, f_number = self._timeline.see(view, time, self.state.f_number)
         else:
-            sight, f_number = self._pursuit.see(glance), self.state.f_number
+            sight, f_number = self._aimer.see(view), self.state.f_number
         new = asked or sight.new or ruled != self._is_ruled
         if new and self._plane is not None:
             self._take_rack(self._plane, now)
-        cut = glance.cut and not asked
+        cut = view.cut and not asked
         self._plane = self._rack.update(sight.disparity, now, new=new, cut=cut)
         return Aim(self._plane, f_number, sight, distance_of(self._plane, disparity))
 
@@ -151,7 +151,7 @@ class Steering:
             self._by_hand = False
         asked = (state.focus_version, state.focus) != (known.focus_version, known.focus)
         if asked:
-            self._pursuit = self._start(state.focus)
+            self._aimer = self._start(state.focus)
         if asked or state.f_number != known.f_number:
             self._by_hand = True
         return asked
@@ -163,7 +163,7 @@ class Steering:
             wanted.update(plane, now)
             self._rack = wanted
 
-    def _start(self, focus: Focus) -> _Pursuit:
+    def _start(self, focus: Focus) -> _Aimer:
         if focus.mode in ("disparity", "distance"):
             return _Fixed(focus)
         point = FocusPoint(focus.x, focus.y)
@@ -204,9 +204,9 @@ class _Point:
     def __init__(self, point: FocusPoint) -> None:
         self._point, self._steady = point, SteadyPlane()
 
-    def see(self, glance: _Glance) -> Sight:
-        seen = disparity_at(self._point, glance.disparity.values)
-        return Sight(self._steady.update(seen, glance.now, cut=glance.cut))
+    def see(self, view: _FrameView) -> Sight:
+        seen = disparity_at(self._point, view.disparity.values)
+        return Sight(self._steady.update(seen, view.now, cut=view.cut))
 
 
 class _Fixed:
@@ -215,9 +215,9 @@ class _Fixed:
     def __init__(self, focus: Focus) -> None:
         self._value, self._metric = focus.value or 0.0, focus.mode == "distance"
 
-    def see(self, glance: _Glance) -> Sight:
+    def see(self, view: _FrameView) -> Sight:
         if self._metric:
-            return Sight(disparity_of_distance(self._value, glance.disparity))
+            return Sight(disparity_of_distance(self._value, view.disparity))
         return Sight(self._value)
 
 
@@ -227,12 +227,10 @@ class _Thing:
     def __init__(self, point: FocusPoint) -> None:
         self._follower, self._steady = Follower(point), SteadyPlane()
 
-    def see(self, glance: _Glance) -> Sight:
-        thumbnail = reduce(glance.picture())
-        track = self._follower.update(
-            thumbnail, glance.disparity.values, glance.now, cut=glance.cut
-        )
-        plane = self._steady.update(track.disparity, glance.now, cut=glance.cut)
+    def see(self, view: _FrameView) -> Sight:
+        thumbnail = reduce(view.picture())
+        track = self._follower.update(thumbnail, view.disparity.values, view.now, cut=view.cut)
+        plane = self._steady.update(track.disparity, view.now, cut=view.cut)
         return Sight(plane, "lost" if track.lost else "locked", (track.x, track.y))
 
 
@@ -242,12 +240,12 @@ class _Faces:
     def __init__(self, detector: FaceDetector, point: FocusPoint) -> None:
         self._chooser, self._steady = FaceChooser(detector, point), SteadyPlane()
 
-    def see(self, glance: _Glance) -> Sight:
-        found = self._chooser.update(glance.picture(), glance.now, cut=glance.cut)
+    def see(self, view: _FrameView) -> Sight:
+        found = self._chooser.update(view.picture(), view.now, cut=view.cut)
         if found.changed:
             self._steady = SteadyPlane()
-        seen = disparity_at(found.point, glance.disparity.values)
-        plane = self._steady.update(seen, glance.now, cut=glance.cut)
+        seen = disparity_at(found.point, view.disparity.values)
+        plane = self._steady.update(seen, view.now, cut=view.cut)
         tracking: Literal["locked", "lost"] = "lost" if found.chosen is None else "locked"
         place = (found.point.x, found.point.y)
         return Sight(plane, tracking, place, found.faces, found.chosen, found.changed)
@@ -266,7 +264,7 @@ class _Timeline:
         before, self._last = self._last, sum(f.time <= time for f in self.keyframes.frames)
         return before is not None and before != self._last
 
-    def see(self, glance: _Glance, time: float, f_number: float) -> tuple[Sight, float]:
+    def see(self, view: _FrameView, time: float, f_number: float) -> tuple[Sight, float]:
         """What is to be in focus at a time, and the f-number then."""
         moment = self.keyframes.at(time, f_number)
         assert moment is not None  # only asked where there are keyframes
@@ -275,8 +273,8 @@ class _Timeline:
             if isinstance(target, FocusDisparity):
                 return target.value
             steady = self._steady.setdefault(target, SteadyPlane())
-            seen = disparity_at(target, glance.disparity.values)
-            return steady.update(seen, glance.now, cut=glance.cut)
+            seen = disparity_at(target, view.disparity.values)
+            return steady.update(seen, view.now, cut=view.cut)
 
         target = moment.target
         place = (target.x, target.y) if isinstance(target, FocusPoint) else None

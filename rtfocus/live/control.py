@@ -9,7 +9,7 @@ from typing import Any
 
 from rtfocus.errors import UsageError
 from rtfocus.live.command import as_command
-from rtfocus.live.messages import read_changes, shown
+from rtfocus.live.messages import quoted, read_changes
 from rtfocus.live.presets import Presets
 from rtfocus.settings import Settings
 from rtfocus.state import LiveState, from_settings, to_settings
@@ -141,4 +141,4 @@ class Control:
             self._presets.delete(name)
             chosen = None if state.preset == name else state.preset
             return {"preset": chosen, "presets": self._presets.names()}
-        raise UsageError(f"preset action {shown(action)}: must be apply, save or delete")
+        raise UsageError(f"preset action {quoted(action)}: must be apply, save or delete")

@@ -64,7 +64,9 @@ class _Number:
         good = isinstance(value, allowed) and not isinstance(value, bool)
         if not good or not self.low <= cast(float, value) <= self.high:
             kind = "a whole number" if self.whole else "a number"
-            raise UsageError(f"{name} {shown(value)}: must be {kind} {self.low:g} to {self.high:g}")
+            raise UsageError(
+                f"{name} {quoted(value)}: must be {kind} {self.low:g} to {self.high:g}"
+            )
         return cast(int, value) if self.whole else round(float(cast(float, value)), self.digits)
 
 
@@ -76,14 +78,14 @@ class _Choice:
         if not isinstance(value, str) or value not in self.choices:
             near = suggest(value[:40], self.choices) if isinstance(value, str) else ""
             raise UsageError(
-                f"{name} {shown(value)}: must be one of {', '.join(self.choices)}{near}"
+                f"{name} {quoted(value)}: must be one of {', '.join(self.choices)}{near}"
             )
         return value
 
 
 def _switch(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise UsageError(f"{name} {shown(value)}: must be true or false")
+        raise UsageError(f"{name} {quoted(value)}: must be true or false")
     return value
 
 
@@ -138,11 +140,11 @@ def read_changes(
         "keyframes": lambda: _read_keyframes(message),
     }
     if not isinstance(kind, str) or kind not in readers:
-        raise UsageError(f"message type {shown(kind)}: must be one of {', '.join(readers)}")
+        raise UsageError(f"message type {quoted(kind)}: must be one of {', '.join(readers)}")
     return readers[kind]()
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as it may stand in a message: what a client sends can be of any length."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
         return "of very many digits"
@@ -157,7 +159,7 @@ def _read_set(message: Mapping[str, object]) -> dict[str, Any]:
     for name in values:
         if name not in SETTABLE:
             near = suggest(name[:40], SETTABLE)
-            raise UsageError(f"there is no control {shown(name)}{near}")
+            raise UsageError(f"there is no control {quoted(name)}{near}")
     changes = {name: SETTABLE[name](name, value) for name, value in values.items()}
     return _without_preset(changes)
 
@@ -251,4 +253,4 @@ def _without_preset(changes: dict[str, Any]) -> dict[str, Any]:
 def _only(message: Mapping[str, object], *names: str) -> None:
     for name in message:
         if name not in (*names, "type"):
-            raise UsageError(f"there is no {shown(name)} in such a message: {', '.join(names)}")
+            raise UsageError(f"there is no {quoted(name)} in such a message: {', '.join(names)}")

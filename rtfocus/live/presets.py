@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rtfocus.errors import UsageError
-from rtfocus.live.messages import SETTABLE, shown
+from rtfocus.live.messages import SETTABLE, quoted
 from rtfocus.state import LOOK, LiveState
 from rtfocus.writers.atomic import path_errors, write_text
 
@@ -48,7 +48,7 @@ class Presets:
         """
         if not isinstance(name, str) or name not in self._presets:
             known = ", ".join(self.names()[:10]) or "none yet"
-            raise UsageError(f"there is no preset {shown(name)}; there are {known}")
+            raise UsageError(f"there is no preset {quoted(name)}; there are {known}")
         return {**_DEFAULTS, **self._presets[name]}
 
     def save(self, name: object, state: LiveState) -> str:
@@ -90,7 +90,9 @@ class Presets:
 def _check_name(name: object) -> str:
     trimmed = name.strip() if isinstance(name, str) else ""
     if not (0 < len(trimmed) <= MAX_NAME and trimmed.isprintable()):
-        raise UsageError(f"preset name {shown(name)}: must be 1 to {MAX_NAME} printable characters")
+        raise UsageError(
+            f"preset name {quoted(name)}: must be 1 to {MAX_NAME} printable characters"
+        )
     return trimmed
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtfocus.errors import InputError, UsageError
-from rtfocus.live.messages import shown
+from rtfocus.live.messages import quoted
 
 SUFFIXES = (
     *(".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm"),
@@ -68,7 +68,7 @@ class Media:
             path = self._folder / name
             if self._is_ours(path):
                 return path.resolve()
-        raise UsageError(f"there is no file {shown(name)} among the media")
+        raise UsageError(f"there is no file {quoted(name)} among the media")
 
     def _is_ours(self, path: Path) -> bool:
         if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:

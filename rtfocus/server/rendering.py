@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from rtfocus.errors import RtfocusError, UsageError
-from rtfocus.live.messages import shown
+from rtfocus.live.messages import quoted
 from rtfocus.state import LiveState
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Rendering:
             if self._task is not None:
                 self._task.cancel()
         else:
-            raise UsageError(f"render action {shown(action)}: must be start or cancel")
+            raise UsageError(f"render action {quoted(action)}: must be start or cancel")
 
     def close(self) -> None:
         """Cancel and wait."""

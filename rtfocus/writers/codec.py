@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from rtfocus.errors import UsageError
+from rtfocus.errors import UsageError, suggest
 from rtfocus.frame import StreamInfo
 
 _log = logging.getLogger("rtfocus")
@@ -240,9 +240,9 @@ def _check_preset(name: str, preset: str, private: set[str]) -> None:
         raise UsageError(f"encoder {name!r} has no presets; leave out --encoder-preset {preset!r}.")
     known = _PRESETS.get(name)
     if known is not None and preset not in known:
-        near = difflib.get_close_matches(preset, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"--encoder-preset {preset!r}: {name} knows {', '.join(known)}.{hint}")
+        raise UsageError(
+            f"--encoder-preset {preset!r}: {name} knows {', '.join(known)}{suggest(preset, known)}"
+        )
 
 
 def _quality(name: str, crf: float, private: set[str]) -> dict[str, str]:
