@@ -86,7 +86,7 @@ class _Scene:
         where = _near_edges(self.disparity, 12)
         results = []
         for lens, true in self.lenses:
-            picture = render(self.picture, depth, self.camera, lens, renderer)
+            picture = render(self.picture, depth, self.camera, lens, renderer, cut=True)
             results.append(_psnr(picture, _read(true), where))
         return float(np.mean(results))
 
