@@ -30,6 +30,7 @@ from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs, check_outputs
 from rtfocus.live.page import make_server, parse_address
 from rtfocus.live.presets import Presets
+from rtfocus.live.readout import Source
 from rtfocus.live.showing import Showing, live_look
 from rtfocus.live.window import WindowControl
 from rtfocus.metrics import Metrics
@@ -40,7 +41,7 @@ from rtfocus.readers.camera import is_camera
 from rtfocus.readers.capture import Capture
 from rtfocus.readers.player import Player, Wish
 from rtfocus.readers.stream import open_stream
-from rtfocus.server.feed import Feed, Source
+from rtfocus.server.feed import Feed
 from rtfocus.server.server import Server
 from rtfocus.settings import Settings
 from rtfocus.state import FocusMode

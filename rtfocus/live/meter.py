@@ -7,8 +7,8 @@ from collections import deque
 
 import numpy as np
 
+from rtfocus.live.readout import Status
 from rtfocus.metrics import Metrics
-from rtfocus.server.feed import Status
 
 _WINDOW_S = 3.0
 """Seconds that figures are taken over."""

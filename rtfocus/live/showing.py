@@ -15,8 +15,9 @@ from rtfocus.live.depth import LiveDepth
 from rtfocus.live.governor import Governor
 from rtfocus.live.meter import Meter
 from rtfocus.live.outputs import Outputs
+from rtfocus.live.readout import Face, FrameInfo
 from rtfocus.render.views import View
-from rtfocus.server.feed import Face, Feed, FrameInfo
+from rtfocus.server.feed import Feed
 from rtfocus.settings import Settings
 from rtfocus.state import LiveState
 from rtfocus.writers.caption import mark_lost

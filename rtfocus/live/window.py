@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from rtfocus.errors import RtfocusError
 from rtfocus.live.control import Control
-from rtfocus.server.feed import FrameInfo
+from rtfocus.live.readout import FrameInfo
 from rtfocus.state import VIEWS
 from rtfocus.writers.window import Click, Key, Wheel, WindowClosed, WindowEvent
 

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rtfocus.live.control import Control
-from rtfocus.server.feed import Feed, FrameInfo, Packet, Source
+from rtfocus.live.readout import FrameInfo, Source
+from rtfocus.server.feed import Feed, Packet
 from rtfocus.state import LiveState
 
 MAX_CLIENTS = 50

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from rtfocus.live.control import Control
-from rtfocus.server.feed import Feed, FrameInfo, Source, Status
+from rtfocus.live.readout import FrameInfo, Source, Status
+from rtfocus.server.feed import Feed
 from rtfocus.server.server import Server
 
 BINS = tuple(float(abs(32 - i)) for i in range(64))

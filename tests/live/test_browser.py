@@ -12,7 +12,7 @@ import pytest
 
 from rtfocus.focus.plane import FocusPoint
 from rtfocus.live.control import Control
-from rtfocus.server.feed import Source
+from rtfocus.live.readout import Source
 from rtfocus.server.server import Server
 from rtfocus.state import LiveState
 

@@ -14,8 +14,9 @@ import pytest
 
 from rtfocus.errors import InputError, OutputError, UnavailableError, UsageError
 from rtfocus.live.control import Control
+from rtfocus.live.readout import FrameInfo, Source
 from rtfocus.server import server as server_module
-from rtfocus.server.feed import Feed, FrameInfo, Source
+from rtfocus.server.feed import Feed
 from rtfocus.server.media import Media
 from rtfocus.server.rendering import RenderTask
 from rtfocus.server.server import Server

@@ -55,8 +55,8 @@ def render_scene(meta: Path, renderer: Renderer, out: Path) -> None:
     if scene["kind"] == "still":
         for name, lens in scene["lens"].items():
             depth = np.load(source / "depth.npz")["z"]
-            picture = render(source / "aif.png", depth, camera, lens, renderer, cut=True)
-            write(out / f"{name}.png", picture)
+            result = render(source / "aif.png", depth, camera, lens, renderer, cut=True)
+            write(out / f"{name}.png", result)
         return
     for i in range(scene["frames"]):
         depth = np.load(source / "depth" / f"{i:03d}.npz")["z"]
