@@ -28,8 +28,8 @@ ENCODERS = ("h264_nvenc", "hevc_nvenc", "av1_nvenc")
 DECODERS = ("h264_cuvid", "hevc_cuvid", "vp9_cuvid", "av1_cuvid")
 
 ENOUGH_MEMORY = 1500
-"""Free GPU memory in MB that 1080p is meant to fit into. Arrays take 727 MiB of it where depth is
-of that size, too; what CUDA and ONNX Runtime take was not measured yet."""
+"""Free GPU memory in MB that 1080p is meant to fit into. By their sizes arrays take about 727 MiB
+of it where depth is of that size, too; what CUDA and ONNX Runtime take was not measured yet."""
 
 _REMEDY = "See the message, or use --device cpu."
 
